@@ -1,0 +1,1 @@
+"""From a trained checkpoint to one verified, self-describing `.onnx` file."""

@@ -1,0 +1,97 @@
+"""A checkpoint as a single `.onnx` file with its metadata."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from export.golden import golden_samples
+from export.verify import Verification, verify
+from kws_stream.config import DecoderConfig, GateConfig
+from kws_stream.metadata import Golden, ModelMetadata
+from models.task import KeywordTask
+
+STRIDE_FRAMES = 8
+"""80 ms: three poolings by 2 make the networks indifferent to smaller steps"""
+
+
+def build_metadata(
+    task: KeywordTask, licence: str, accuracy: dict[str, Any], decoder: DecoderConfig, gate: GateConfig
+) -> ModelMetadata:
+    """The metadata of a trained task, with the golden outputs that torch gives."""
+    sound = golden_samples(task.config.samples(task.frames), task.config.sample_rate)
+    with torch.no_grad():
+        logits = task(torch.from_numpy(sound)[None].float() / 32768)[0]  # (labels,)
+    return ModelMetadata(
+        labels=tuple(task.hparams["labels"]),
+        frontend=task.config,
+        context_frames=task.frames,
+        stride_frames=STRIDE_FRAMES,
+        output="logits",
+        golden=Golden(sound, tuple(round(value, 6) for value in logits.tolist())),
+        gate=gate,
+        decoder=decoder,
+        licence=licence,
+        training={"architecture": task.hparams["architecture"], **(task.hparams["provenance"] or {})},
+        accuracy=accuracy,
+    )
+
+
+def to_onnx(task: KeywordTask, metadata: ModelMetadata) -> onnx.ModelProto:
+    """The network, from `features` `(batch, 1, frames, bins)` to `logits` `(batch, labels)`."""
+    example = torch.zeros(2, 1, task.frames, task.config.bins)
+    with contextlib.redirect_stdout(io.StringIO()):  # the exporter's own progress
+        program = torch.onnx.export(
+            task.network,
+            (example,),
+            input_names=["features"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            dynamo=True,
+        )
+    assert program is not None
+    model = program.model_proto
+    del model.metadata_props[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]  # the exporter's stack traces, with the paths of this machine
+        node.doc_string = ""
+    onnx.helper.set_model_props(model, metadata.to_props())
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def write(task: KeywordTask, metadata: ModelMetadata, output: Path, clips: torch.Tensor) -> Verification:
+    """Export, verify on real clips `(clips, n)`, and only then put the file in its place, whole or not at all.
+
+    Raises ModelError when the verification fails; `output` is then what it was before.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(suffix=".onnx", dir=output.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(to_onnx(task, metadata).SerializeToString())
+        result = verify(part, task, clips)
+        part.chmod(0o644)
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return result
+
+
+def update_checksums(model: Path) -> None:
+    """Enter `model` into the SHA256SUMS beside it, where there is such a file."""
+    sums = model.with_name("SHA256SUMS")
+    if not sums.is_file():
+        return
+    digests = dict(line.split()[::-1] for line in sums.read_text().splitlines())
+    digests[model.name] = hashlib.sha256(model.read_bytes()).hexdigest()
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items())))

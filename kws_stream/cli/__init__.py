@@ -1,0 +1,57 @@
+"""The commands. Events and results go to stdout, everything else to stderr; 0 ok, 1 failure, 2 usage."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from kws_stream.config import GateConfig
+from kws_stream.errors import KwsError
+
+
+def run(name: str, command: Callable[[], int]) -> int:
+    """Call `command`; what can go wrong becomes one line on stderr and exit code 1. Ctrl-C is a way to end."""
+    logging.basicConfig(format=f"{name}: %(message)s", level=logging.WARNING)
+    try:
+        return command()
+    except KwsError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # Whoever read our events is gone. Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser with the options that all commands share."""
+    result = argparse.ArgumentParser(name, description=description)
+    result.add_argument("--version", action="version", version=f"%(prog)s {version('kws-stream')}")
+    return result
+
+
+def add_model(to: argparse.ArgumentParser) -> None:
+    """`--model`."""
+    to.add_argument("--model", required=True, metavar="M", help="path to an .onnx file, or the name of one that ships")
+
+
+def add_vad(to: argparse.ArgumentParser) -> None:
+    """`--vad`."""
+    to.add_argument(
+        "--vad",
+        choices=("0", "1", "2", "3", "off"),
+        help="voice activity detection, from 0 (lets most through) to 3; off: the network never rests",
+    )
+
+
+def gate_of(vad: str | None, default: GateConfig) -> GateConfig:
+    """The gate that `--vad` asks for; the model's own when it was not given."""
+    if vad is None:
+        return default
+    return GateConfig(None if vad == "off" else int(vad), default.look_back_ms, default.hangover_ms)

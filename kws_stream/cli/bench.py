@@ -1,0 +1,127 @@
+"""`kws-bench`: what a stream costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.config import GateConfig
+from kws_stream.errors import AudioError
+from kws_stream.model import KeywordModel
+from kws_stream.sources import FileSource
+from kws_stream.spotter import KeywordSpotter
+
+WARM_UP_SECONDS = 5
+NOISE_SECONDS = 60
+
+
+class Cost(NamedTuple):
+    """Of one run over a recording."""
+
+    cpu_percent: float
+    """CPU seconds per second of audio, all threads, times 100"""
+    p50_ms: float
+    p99_ms: float
+    """time of one block"""
+    realtime_factor: float
+    """seconds of audio for a second on the clock"""
+    inferences_per_s: float
+    """of audio"""
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; usage errors exit with 2."""
+    command = parser("kws-bench", "Measure the cost of a stream: of FILE, and of silence of the same length.")
+    command.add_argument("file", nargs="?", metavar="FILE", help="a recording (default: a minute of noise, gate off)")
+    add_model(command)
+    add_vad(command)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    return command.parse_args(arguments)
+
+
+def measure(spotter: KeywordSpotter, samples: NDArray[np.int16], block: int) -> Cost:
+    """Push `samples` `(n,)` block by block, after a warm-up."""
+    rate = spotter.model.metadata.frontend.sample_rate
+    blocks = [samples[start : start + block] for start in range(0, len(samples) - block + 1, block)]
+    for warm in blocks[: WARM_UP_SECONDS * rate // block]:
+        spotter.push(warm)
+    spotter.reset()
+    times = np.empty(len(blocks))
+    cpu, clock = time.process_time(), time.perf_counter()
+    for i, piece in enumerate(blocks):
+        begin = time.perf_counter()
+        spotter.push(piece)
+        times[i] = time.perf_counter() - begin
+    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    seconds = len(blocks) * block / rate
+    p50, p99 = np.percentile(times, (50, 99)) * 1000
+    return Cost(100 * cpu / seconds, float(p50), float(p99), seconds / clock, spotter.inferences / seconds)
+
+
+def startup_seconds(model: str) -> float:
+    """Import and load in a fresh interpreter, best of five, without the interpreter's own start."""
+    script = (
+        "import sys, time; t = time.perf_counter(); import kws_stream; "
+        "kws_stream.KeywordModel.load(sys.argv[1]); print(time.perf_counter() - t)"
+    )
+    run_once = [sys.executable, "-c", script, model]
+    return min(float(subprocess.run(run_once, capture_output=True, check=True).stdout) for _ in range(5))
+
+
+def peak_rss_mb() -> float | None:
+    """Largest resident memory of this process so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def command(options: argparse.Namespace) -> int:
+    """Measure and print."""
+    model = KeywordModel.load(options.model)
+    frontend = model.metadata.frontend
+    if options.file:
+        signal = np.concatenate([block.samples for block in FileSource(options.file).blocks(frontend.sample_rate)])
+        samples = (signal * 32767).clip(-32768, 32767).astype(np.int16)
+        gate = gate_of(options.vad, model.metadata.gate)
+    else:
+        samples = np.random.default_rng(0).normal(0, 3000, NOISE_SECONDS * frontend.sample_rate).astype(np.int16)
+        gate = GateConfig(mode=None)
+    if len(samples) < 2 * frontend.sample_rate:
+        raise AudioError(f"{options.file}: too short to measure; expected 2 s or more")
+    block = model.metadata.stride_frames * frontend.hop
+    cost = measure(KeywordSpotter(model, gate=gate), samples, block)
+    silence = measure(KeywordSpotter(model, gate=gate), np.zeros_like(samples), block)
+    rss = peak_rss_mb()
+    figures = {name: round(value, 4) for name, value in cost._asdict().items()} | {
+        "silence_cpu_percent": round(silence.cpu_percent, 4),
+        "startup_s": round(startup_seconds(options.model), 3),
+        "rss_mb": None if rss is None else round(rss, 1),
+        "hop_ms": 1000 * block / frontend.sample_rate,
+        "seconds": len(samples) / frontend.sample_rate,
+    }
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name:<20} {value}" for name, value in figures.items()))
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    options = parse_arguments(arguments)
+    return run("kws-bench", lambda: command(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""`kws-listen`: keyword events from the microphone, from files, or from a pipe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.config import DecoderConfig, KeywordThreshold
+from kws_stream.errors import KwsError
+from kws_stream.events import KeywordEvent
+from kws_stream.listener import Listener, check_length
+from kws_stream.microphone import MicrophoneSource, list_devices
+from kws_stream.model import KeywordModel
+from kws_stream.sources import FileSource, Source, StreamSource
+
+
+def probability(text: str) -> float:
+    """An argument in (0, 1]."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a probability in (0, 1], got {text}")
+    return value
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; usage errors exit with 2."""
+    command = parser("kws-listen", "Spot keywords in recordings, or live when no file is named.")
+    command.add_argument("files", nargs="*", metavar="FILE", help="recordings (wav, flac, ogg, opus, mp3)")
+    command.add_argument("--model", metavar="M", help="path to an .onnx file, or the name of one that ships")
+    command.add_argument("--json", action="store_true", help="one JSON object an event")
+    command.add_argument("--threshold", type=probability, metavar="P", help="score from which on any keyword fires")
+    add_vad(command)
+    command.add_argument("--exec", metavar="CMD", help="shell command for each event; KWS_KEYWORD, KWS_SCORE, KWS_TIME")
+    source = command.add_mutually_exclusive_group()
+    source.add_argument("--stdin", action="store_true", help="raw 16-bit little-endian mono at 16 kHz from a pipe")
+    source.add_argument("--device", metavar="NAME|ID", help="recording device, by number or (part of) its name")
+    source.add_argument("--list-devices", action="store_true", help="print the recording devices and exit")
+    options = command.parse_args(arguments)
+    if options.model is None and not options.list_devices:
+        command.error("--model is needed: a path to an .onnx file, or the name of one that ships")
+    if options.files and (options.stdin or options.device):
+        command.error("files are replayed, so neither --stdin nor --device goes with them")
+    return options
+
+
+class Output:
+    """Writes events to stdout as they come."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._json = options.json
+        self._exec = options.exec
+        self._children: list[subprocess.Popen[Any]] = []
+        self.source = ""
+        self.count = 0
+
+    def __call__(self, event: KeywordEvent) -> None:
+        self.count += 1
+        fields = {"keyword": event.keyword, "score": round(event.score, 3), "time": round(event.time, 3)}
+        if self._json:
+            line = json.dumps({**fields, "source": self.source})
+        else:
+            line = f"{event.time:9.3f}  {event.keyword:<10} {event.score:.2f}  {self.source}"
+        print(line, flush=True)
+        if self._exec:
+            environment = {f"KWS_{name.upper()}": str(value) for name, value in fields.items()}
+            self._children = [child for child in self._children if child.poll() is None]
+            # Standard output is for events alone.
+            self._children.append(
+                subprocess.Popen(self._exec, shell=True, env={**os.environ, **environment}, stdout=sys.stderr)
+            )
+
+    def close(self) -> None:
+        """Wait for the commands that still run."""
+        for child in self._children:
+            child.wait()
+
+
+def decoder_of(threshold: float | None, default: DecoderConfig) -> DecoderConfig:
+    """The decoder that `--threshold` asks for: it replaces the threshold of every keyword."""
+    if threshold is None:
+        return default
+    values = default.default
+    release = min(values.release, threshold / 2)
+    return DecoderConfig(default.smoothing_ms, KeywordThreshold(threshold, release, values.refractory_ms))
+
+
+def replay(files: Sequence[str], listener_options: dict[str, Any], output: Output) -> int:
+    """All files, one after the other; one that cannot be read does not stop the rest."""
+    code = 0
+    for path in files:
+        output.source = path
+        try:
+            listener = Listener(source=FileSource(path), **listener_options)
+            for event in listener.events():
+                output(event)
+            check_length(listener)
+        except KwsError as error:
+            print(f"kws-listen: {error}", file=sys.stderr)
+            code = 1
+    return code
+
+
+def listen(source: Source, listener_options: dict[str, Any], output: Output) -> int:
+    """Live, until Ctrl-C or the end of the pipe; then the summary."""
+    output.source = source.name
+    listener = Listener(source=source, on_keyword=output, **listener_options)
+    if sys.stderr.isatty():
+        from kws_stream.cli.live import live_view  # rich takes a while to import
+
+        view = live_view(listener)
+    else:
+        print(f"kws-listen: listening to {source.name}; Ctrl-C ends", file=sys.stderr, flush=True)
+        view = nullcontext()
+    try:
+        with view, listener:
+            listener.wait()
+    except KeyboardInterrupt:
+        pass  # the way to end; the listener has stopped on its way out
+    finally:
+        print(
+            f"kws-listen: {listener.spotter.seconds:.1f} s heard, {output.count} events, "
+            f"{source.overruns} overruns ({source.lost} samples lost)",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def command(options: argparse.Namespace) -> int:
+    """What the options ask for."""
+    if options.list_devices:
+        for device in list_devices():
+            mark = "*" if device.default else " "
+            print(f"{mark} {device.index:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
+        return 0
+    model = KeywordModel.load(options.model)
+    listener_options = {
+        "model": model,
+        "gate": gate_of(options.vad, model.metadata.gate),
+        "decoder": decoder_of(options.threshold, model.metadata.decoder),
+    }
+    output = Output(options)
+    try:
+        if options.files:
+            return replay(options.files, listener_options, output)
+        source = StreamSource(sys.stdin.buffer) if options.stdin else MicrophoneSource(options.device)
+        return listen(source, listener_options, output)
+    finally:
+        output.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    options = parse_arguments(arguments)
+    return run("kws-listen", lambda: command(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

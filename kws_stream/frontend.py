@@ -1,0 +1,101 @@
+"""From samples to feature frames, in numpy.
+
+A frame depends on its own window of samples and on nothing else (no statistic of the clip, no padding), so frame i of a
+signal is samples [i * hop, i * hop + window) whoever computes it and however the signal was cut into blocks.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_stream.config import FrontendConfig
+from kws_stream.errors import AudioError
+
+Floats = NDArray[np.float32]
+
+
+def to_float(samples: NDArray[np.generic]) -> Floats:
+    """`(n,)` samples as float32 in [-1, 1): int16 is divided by 32768, floats are taken as they are.
+
+    Raises AudioError for other shapes and types, and for NaN or infinite samples.
+    """
+    if samples.ndim != 1:
+        raise AudioError(f"expected mono samples of shape (n,), got shape {samples.shape}; downmix first")
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / np.float32(32768)
+    if samples.dtype not in (np.float32, np.float64):
+        raise AudioError(f"expected float32 or int16 samples, got {samples.dtype}")
+    # A sum is NaN or infinite as soon as one sample is, and allocates nothing.
+    if not np.isfinite(samples.sum(dtype=np.float64)):
+        raise AudioError("expected finite samples, got NaN or infinity; the recording is damaged")
+    return samples.astype(np.float32, copy=False)
+
+
+def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
+    """Features of a whole signal: `(n,)` samples in [-1, 1) -> `(frames, bins)`, for both kinds.
+
+    Periodic Hann window, power spectrum, triangular HTK mel filters of unit height (for `log_mel`), natural logarithm.
+    torchaudio's `MelSpectrogram(center=False, power=2, norm=None, mel_scale="htk")` is the same function.
+    """
+    config = config or FrontendConfig()
+    count = config.frames(len(samples))
+    if count == 0:
+        return np.empty((0, config.bins), np.float32)
+    window, filters = _tables(config)
+    strided = np.lib.stride_tricks.sliding_window_view(samples, config.window)[:: config.hop]
+    spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1), in the window's precision
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+    if filters is not None:
+        power = power @ filters  # (frames, bins)
+    power += np.float32(config.floor)
+    np.log(power, out=power)
+    power -= np.float32(config.mean)
+    power /= np.float32(config.std)
+    return power
+
+
+class StreamingLogMel:
+    """`log_mel` over a stream: the frames of all pushes together are the frames of the whole signal."""
+
+    def __init__(self, config: FrontendConfig | None = None) -> None:
+        self.config = config or FrontendConfig()
+        self.reset()
+
+    def push(self, samples: Floats) -> Floats:
+        """Any number of samples `(n,)` -> the frames `(frames, bins)` that they complete, possibly none."""
+        self._tail = np.concatenate((self._tail, samples))
+        frames = log_mel(self._tail, self.config)
+        self._tail = self._tail[len(frames) * self.config.hop :]
+        return frames
+
+    def reset(self) -> None:
+        """Forget the samples that wait for a frame."""
+        self._tail = np.empty(0, np.float32)
+
+
+@lru_cache(maxsize=8)
+def _tables(config: FrontendConfig) -> tuple[NDArray[np.floating], Floats | None]:
+    """The window `(window,)` and the mel filters `(window // 2 + 1, bins)`; None for `log_spectrogram`."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
+    if config.kind == "log_spectrogram":
+        # A single bin can lie 100 dB under its neighbours, below the rounding of a float32 DFT: stay in float64.
+        return window, None
+    return window.astype(np.float32), mel_filters(config)
+
+
+def mel_filters(config: FrontendConfig) -> Floats:
+    """Triangular filters `(window // 2 + 1, mel_bins)`, centres evenly spaced on the HTK mel scale.
+
+    mel(f) = 2595 log10(1 + f / 700): Young et al., "The HTK Book", section 5.4.
+    """
+    bins_hz = np.linspace(0, config.sample_rate / 2, config.window // 2 + 1)
+    low, high = 2595 * np.log10(1 + np.array([config.low_hz, config.high_hz]) / 700)
+    corners = 700 * (10 ** (np.linspace(low, high, config.mel_bins + 2) / 2595) - 1)  # (mel_bins + 2,)
+    widths = np.diff(corners)
+    distance = corners[None, :] - bins_hz[:, None]  # (dft bins, mel_bins + 2)
+    rising = -distance[:, :-2] / widths[:-1]
+    falling = distance[:, 2:] / widths[1:]
+    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)

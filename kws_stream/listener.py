@@ -1,0 +1,172 @@
+"""A source, a spotter and whoever wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from kws_stream.config import DecoderConfig, GateConfig
+from kws_stream.errors import AudioError
+from kws_stream.events import KeywordEvent
+from kws_stream.microphone import MicrophoneSource
+from kws_stream.model import KeywordModel
+from kws_stream.sources import FileSource, Source
+from kws_stream.spotter import KeywordSpotter
+
+log = logging.getLogger("kws_stream")
+OnKeyword = Callable[[KeywordEvent], object]
+
+
+class Listener:
+    """Keyword events of a microphone or of any other source.
+
+    Three ways to use it: `events()` runs on the caller's thread; `with Listener(..., on_keyword=f) as listener` runs on
+    a background thread, on which `f` is called; `async for event in Listener(...)` runs on a background thread and hands
+    the events to the event loop. A listener is used once.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | KeywordModel,
+        source: Source | None = None,
+        on_keyword: OnKeyword | None = None,
+        *,
+        device: str | int | None = None,
+        gate: GateConfig | None = None,
+        decoder: DecoderConfig | None = None,
+    ) -> None:
+        """`source`: the microphone `device` when it is None. `gate` and `decoder` replace what the model's file says.
+
+        Raises ModelError, DeviceError.
+        """
+        loaded = model if isinstance(model, KeywordModel) else KeywordModel.load(model)
+        self.spotter = KeywordSpotter(loaded, gate=gate, decoder=decoder)
+        self.source = source if source is not None else MicrophoneSource(device)
+        self.level = 0.0
+        """RMS of the last block, 0 to 1."""
+        self._on_keyword = on_keyword
+        self._sample_rate = loaded.metadata.frontend.sample_rate
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._on_end: Callable[[], object] = lambda: None
+
+    def events(self) -> Iterator[KeywordEvent]:
+        """The events until the source ends or `stop` is called. Raises AudioError, DeviceError."""
+        for block in self.source.blocks(self._sample_rate):
+            if block.lost:
+                log.warning("%s: %d samples lost, the machine is too busy", self.source.name, block.lost)
+                self.spotter.skip(block.lost)
+            if len(block.samples):
+                self.level = float(np.sqrt(np.mean(np.square(block.samples))))
+            yield from self.spotter.push(block.samples)
+
+    def start(self) -> None:
+        """Listen on a background thread."""
+        if self._thread is not None:
+            raise RuntimeError("a listener is used once; make another one")
+        self._thread = threading.Thread(target=self._run, name="kws-listener", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until the source ends or `stop` is called, at most `timeout` seconds; whether it ended.
+
+        Raises what ended the listening, if it was an error (AudioError, DeviceError).
+        """
+        if self._thread is None:
+            raise RuntimeError("not started; use `with` or call start()")
+        self._thread.join(timeout)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End the listening; from any thread, callbacks included."""
+        self.source.close()
+
+    def __enter__(self) -> Listener:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        if error is None:
+            self.wait()
+        elif self._thread is not None:
+            self._thread.join()
+
+    async def __aiter__(self) -> AsyncIterator[KeywordEvent]:
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[KeywordEvent | None] = asyncio.Queue()
+
+        def hand_over(event: KeywordEvent | None) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, event)
+
+        callback = self._on_keyword
+
+        def on_keyword(event: KeywordEvent) -> None:
+            hand_over(event)
+            if callback is not None:
+                callback(event)
+
+        self._on_keyword = on_keyword
+        self._on_end = lambda: hand_over(None)
+        self.start()
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            self.wait()
+        finally:
+            self.stop()
+            await asyncio.to_thread(self._thread.join if self._thread else lambda: None)
+
+    def _run(self) -> None:
+        try:
+            for event in self.events():
+                self._report(event)
+        except BaseException as failure:
+            self._failure = failure  # for whoever waits
+        finally:
+            self._on_end()
+
+    def _report(self, event: KeywordEvent) -> None:
+        if self._on_keyword is None:
+            return
+        try:
+            self._on_keyword(event)
+        except Exception:
+            log.exception("on_keyword failed for %s; listening goes on", event)
+
+
+def spot(
+    path: str | Path,
+    model: str | Path | KeywordModel,
+    *,
+    gate: GateConfig | None = None,
+    decoder: DecoderConfig | None = None,
+) -> Iterator[KeywordEvent]:
+    """The keyword events of a recording, as a microphone would have given them, at the same times.
+
+    Raises ModelError; AudioError when the file is missing, damaged, or shorter than the model's context.
+    """
+    listener = Listener(model, FileSource(path), gate=gate, decoder=decoder)
+    yield from listener.events()
+    check_length(listener)
+
+
+def check_length(listener: Listener) -> None:
+    """AudioError when a whole recording was too short for a single inference, whatever it held."""
+    metadata = listener.spotter.model.metadata
+    needed = metadata.frontend.samples(metadata.context_frames) / metadata.frontend.sample_rate
+    if listener.spotter.seconds < needed:
+        raise AudioError(
+            f"{listener.source.name}: {listener.spotter.seconds:.3f} s is too short; the model hears {needed:.3f} s at once"
+        )

@@ -1,0 +1,145 @@
+"""What a model file says of itself: everything needed to run it, and a proof that the run time computes the same.
+
+Every key of the `.onnx` file's `metadata_props` begins with `kws.`; values are JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_stream.config import DecoderConfig, FrontendConfig, GateConfig, KeywordThreshold
+from kws_stream.errors import ModelError
+
+FORMAT = 1
+PREFIX = "kws."
+NO_KEYWORDS = frozenset({"silence", "unknown"})
+"""Labels that are never reported as events."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A short input and the logits it must give, from PCM to network: checked whenever the model is loaded."""
+
+    samples: NDArray[np.int16]
+    """`(n,)`, as many as the network's context spans"""
+
+    outputs: tuple[float, ...]
+    """the network's output for them, one value a label"""
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """The contents of `metadata_props`."""
+
+    labels: tuple[str, ...]
+    """in the order of the network's outputs"""
+
+    frontend: FrontendConfig
+    context_frames: int
+    """frames that the network sees at once"""
+
+    stride_frames: int
+    """frames between two inferences"""
+
+    output: Literal["logits", "softmax"]
+    golden: Golden
+    gate: GateConfig
+    decoder: DecoderConfig
+    licence: str
+    training: dict[str, Any]
+    """how it was made: architecture, data and its fingerprint, seed, recipe"""
+
+    accuracy: dict[str, Any]
+    """measured figures, each with the data it was measured on"""
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The labels that can become events."""
+        return tuple(label for label in self.labels if label not in NO_KEYWORDS)
+
+    def to_props(self) -> dict[str, str]:
+        """Key and JSON value of each property."""
+        decoder = {
+            "smoothing_ms": self.decoder.smoothing_ms,
+            "default": asdict(self.decoder.default),
+            "keywords": {keyword: asdict(values) for keyword, values in self.decoder.keywords},
+        }
+        golden = {
+            "samples": base64.b64encode(self.golden.samples.astype("<i2").tobytes()).decode(),
+            "outputs": self.golden.outputs,
+        }
+        values = {
+            "format": FORMAT,
+            "labels": self.labels,
+            "frontend": asdict(self.frontend),
+            "context_frames": self.context_frames,
+            "stride_frames": self.stride_frames,
+            "output": self.output,
+            "golden": golden,
+            "gate": asdict(self.gate),
+            "decoder": decoder,
+            "licence": self.licence,
+            "training": self.training,
+            "accuracy": self.accuracy,
+        }
+        return {PREFIX + key: json.dumps(value) for key, value in values.items()}
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, str]) -> ModelMetadata:
+        """Read what `to_props` wrote; ModelError names what is missing, damaged or too new."""
+        missing = [key for key in _KEYS if PREFIX + key not in props]
+        if missing:
+            raise ModelError(
+                f"no kws-stream metadata for {', '.join(missing)}; "
+                "expected a model written by `python -m export`, which stores them in the file"
+            )
+        try:
+            values = {key: json.loads(props[PREFIX + key]) for key in _KEYS}
+            if values["format"] != FORMAT:
+                raise ModelError(f"format {values['format']}, this version reads {FORMAT}; update kws-stream")
+            decoder, golden = values["decoder"], values["golden"]
+            return cls(
+                labels=tuple(values["labels"]),
+                frontend=FrontendConfig(**values["frontend"]),
+                context_frames=int(values["context_frames"]),
+                stride_frames=int(values["stride_frames"]),
+                output=values["output"],
+                golden=Golden(
+                    np.frombuffer(base64.b64decode(golden["samples"]), "<i2").astype(np.int16),
+                    tuple(golden["outputs"]),
+                ),
+                gate=GateConfig(**values["gate"]),
+                decoder=DecoderConfig(
+                    decoder["smoothing_ms"],
+                    KeywordThreshold(**decoder["default"]),
+                    tuple((word, KeywordThreshold(**value)) for word, value in decoder["keywords"].items()),
+                ),
+                licence=values["licence"],
+                training=values["training"],
+                accuracy=values["accuracy"],
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"metadata is damaged ({type(error).__name__}: {error}); export the model again") from error
+
+
+_KEYS = (
+    "format",
+    "labels",
+    "frontend",
+    "context_frames",
+    "stride_frames",
+    "output",
+    "golden",
+    "gate",
+    "decoder",
+    "licence",
+    "training",
+    "accuracy",
+)

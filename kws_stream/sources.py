@@ -1,0 +1,149 @@
+"""Where audio comes from. Every source delivers blocks of mono float32 at the model's sample rate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from kws_stream.errors import AudioError
+from kws_stream.frontend import to_float
+
+Floats = NDArray[np.float32]
+log = logging.getLogger("kws_stream")
+
+
+class Block(NamedTuple):
+    """A piece of the stream."""
+
+    samples: Floats
+    """`(n,)` in [-1, 1)"""
+
+    lost: int = 0
+    """samples that were lost in front of it"""
+
+
+class Source(Protocol):
+    """Anything that delivers blocks."""
+
+    name: str
+    """how the source is called in messages and events"""
+
+    overruns: int
+    """how often samples were lost"""
+
+    lost: int
+    """samples lost, at the source's own rate"""
+
+    def blocks(self, sample_rate: int) -> Iterator[Block]:
+        """The stream at `sample_rate`, until it ends or `close` is called."""
+        ...
+
+    def close(self) -> None:
+        """End `blocks`, from any thread."""
+        ...
+
+
+class Converter:
+    """A stream of any rate and channel count, downmixed (mean of the channels) and resampled (soxr).
+
+    soxr compensates its own delay, so a sample keeps its time.
+    """
+
+    def __init__(self, rate: int, target: int) -> None:
+        self._resampler = soxr.ResampleStream(rate, target, 1, dtype="float32") if rate != target else None
+
+    def push(self, samples: NDArray[np.generic], last: bool = False) -> Floats:
+        """`(n, channels)` float32 or int16 -> `(m,)` float32; `last` delivers what the filter holds back.
+
+        Raises AudioError for NaN and infinite samples.
+        """
+        channels = samples.shape[1]
+        mono = to_float(samples.ravel()).reshape(-1, channels).mean(axis=1) if channels > 1 else to_float(samples[:, 0])
+        if self._resampler is None:
+            return mono
+        resampled: Floats = self._resampler.resample_chunk(mono, last=last)
+        return resampled
+
+
+class FileSource:
+    """A recording in any format that libsndfile reads: wav, flac, ogg, opus, mp3 ..."""
+
+    overruns = 0
+    lost = 0
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises AudioError when the file is missing, is no audio, or is empty."""
+        self.name = str(path)
+        if not Path(path).is_file():
+            raise AudioError(f"{path}: no such file")
+        try:
+            with soundfile.SoundFile(path) as file:
+                self.seconds = file.frames / file.samplerate
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{path}: not readable as audio ({error.error_string.strip(' .')}); expected wav, flac, ogg, opus or mp3"
+            ) from error
+        if self.seconds == 0:
+            raise AudioError(f"{path}: holds no samples")
+        self._closed = False
+
+    def blocks(self, sample_rate: int) -> Iterator[Block]:
+        """The recording, a second a block. Raises AudioError at damaged samples."""
+        try:
+            with soundfile.SoundFile(self.name) as file:
+                converter = Converter(file.samplerate, sample_rate)
+                while not self._closed:
+                    samples = file.read(file.samplerate, dtype="float32", always_2d=True)
+                    last = len(samples) < file.samplerate
+                    yield Block(converter.push(samples, last))
+                    if last:
+                        break
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"{self.name}: damaged ({error.error_string.strip(' .')})") from error
+        except AudioError as error:
+            raise AudioError(f"{self.name}: {error}") from error
+
+    def close(self) -> None:
+        self._closed = True
+
+
+class StreamSource:
+    """Raw little-endian int16, mono, from a pipe: `--stdin`."""
+
+    overruns = 0
+    lost = 0
+
+    def __init__(self, stream: BinaryIO, name: str = "stdin", sample_rate: int = 16_000) -> None:
+        self.name = name
+        self._stream = stream
+        self._sample_rate = sample_rate
+        self._closed = False
+
+    def blocks(self, sample_rate: int) -> Iterator[Block]:
+        """What the pipe delivers, as it comes, until it ends."""
+        converter = Converter(self._sample_rate, sample_rate)
+        # read1 returns what is there: a live pipe is heard without waiting for a full block.
+        read = getattr(self._stream, "read1", self._stream.read)
+        rest = b""
+        heard = 0
+        while not self._closed and (data := read(2 * self._sample_rate)):
+            data = rest + data
+            whole = len(data) // 2 * 2
+            rest = data[whole:]
+            heard += whole
+            yield Block(converter.push(np.frombuffer(data[:whole], "<i2").astype(np.int16)[:, None]))
+        if rest:
+            log.warning("%s ended in the middle of a sample; expected 16-bit samples", self.name)
+        if not heard and not self._closed:
+            raise AudioError(f"{self.name}: holds no samples; expected raw 16-bit mono at {self._sample_rate} Hz")
+        yield Block(converter.push(np.empty((0, 1), np.int16), last=True))
+
+    def close(self) -> None:
+        self._closed = True

@@ -1,0 +1,140 @@
+"""Samples in, events out: no files, no threads, no clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_stream.config import DecoderConfig, GateConfig
+from kws_stream.decoder import PosteriorDecoder
+from kws_stream.events import KeywordEvent
+from kws_stream.frontend import StreamingLogMel, to_float
+from kws_stream.gate import Span, SpeechGate
+from kws_stream.model import KeywordModel
+
+Floats = NDArray[np.float32]
+LONGEST_MS = 1000
+"""Longer pushes are cut, so that memory does not grow with them."""
+
+
+class Due(NamedTuple):
+    """An inference that may be made."""
+
+    end: int
+    """position where its context ends, in samples since the last reset or loss"""
+
+    decided: int
+    """position at which it was known that it will be made"""
+
+
+class KeywordSpotter:
+    """Keyword events of one stream.
+
+    The events, and their times, depend on the samples alone and not on how they were cut into pushes.
+    """
+
+    def __init__(
+        self, model: KeywordModel, *, gate: GateConfig | None = None, decoder: DecoderConfig | None = None
+    ) -> None:
+        """`gate` and `decoder` replace what the model's file says."""
+        self.model = model
+        metadata = model.metadata
+        self._config = metadata.frontend
+        self._context = metadata.context_frames
+        self._stride = metadata.stride_frames
+        rate = self._config.sample_rate
+        self._longest = LONGEST_MS * rate // 1000
+        self._frontend = StreamingLogMel(self._config)
+        self._gate = SpeechGate(gate or metadata.gate, rate)
+        self._decoder = PosteriorDecoder(
+            metadata.labels, self._stride * self._config.hop, decoder or metadata.decoder, rate
+        )
+        self.reset()
+
+    @property
+    def seconds(self) -> float:
+        """Audio since the stream began, losses included."""
+        return (self._origin + self._position) / self._config.sample_rate
+
+    @property
+    def listening(self) -> bool:
+        """Whether the gate is open now."""
+        return bool(self._spans) and self._spans[-1].start < self._position <= self._spans[-1].stop
+
+    def push(self, samples: NDArray[np.generic]) -> list[KeywordEvent]:
+        """`(n,)` float32 in [-1, 1) or int16, at the model's sample rate, mono -> the events that fell.
+
+        Raises AudioError for other shapes and types and for NaN; nothing of such a block is heard.
+        """
+        signal = to_float(samples)
+        events: list[KeywordEvent] = []
+        for start in range(0, len(signal), self._longest):
+            events += self._push(signal[start : start + self._longest])
+        return events
+
+    def skip(self, samples: int) -> None:
+        """So many samples were lost: the clock goes on, the context is empty again."""
+        origin = self._origin + self._position + samples
+        inferences = self.inferences
+        self.reset()
+        self._origin, self.inferences = origin, inferences
+
+    def reset(self) -> None:
+        """As good as new."""
+        self._frontend.reset()
+        self._gate.reset()
+        self._decoder.reset()
+        self._spans: list[Span] = []
+        self._origin = 0  # samples in front of the last loss
+        self._position = 0  # samples since then
+        self._features = np.empty((0, self._config.bins), np.float32)
+        self._dropped = 0  # frames that came before the first of _features
+        self._next = self._context  # frames up to the next inference
+        self.inferences = 0
+        """Inferences since the stream began."""
+        self.posteriors = np.zeros(len(self.model.metadata.labels), np.float32)
+        """The last ones, `(labels,)`."""
+
+    def _push(self, signal: Floats) -> list[KeywordEvent]:
+        self._position += len(signal)
+        self._features = np.concatenate((self._features, self._frontend.push(signal)))
+        self._spans += self._gate.push(signal)
+        due = self._due()
+        events = self._infer(due) if due else []
+        self._forget()
+        return events
+
+    def _due(self) -> list[Due]:
+        """The inferences that can be made and that the gate lets through; others that it never will are given up."""
+        due = []
+        stride = self._stride * self._config.hop
+        frames = self._dropped + len(self._features)
+        while self._next <= frames:
+            end = self._config.samples(self._next)
+            while self._spans and self._spans[0].stop < end:
+                self._spans.pop(0)
+            if self._spans and self._spans[0].start < end:
+                due.append(Due(end, max(end, self._spans[0].known_at)))
+            elif not self._spans and self._position < end + self._gate.delay + stride:
+                break  # a look-back may still reach it
+            self._next += self._stride
+        return due
+
+    def _infer(self, due: list[Due]) -> list[KeywordEvent]:
+        hop, window = self._config.hop, self._config.window
+        stops = [(end - window) // hop + 1 - self._dropped for end, _ in due]  # frames, in _features
+        contexts = np.stack([self._features[stop - self._context : stop] for stop in stops])
+        posteriors = self.model.predict(contexts)  # (inferences, labels)
+        self.posteriors = posteriors[-1]
+        self.inferences += len(due)
+        ends, decided = ([self._origin + position for position in column] for column in zip(*due, strict=True))
+        return self._decoder.push(posteriors, ends, decided)
+
+    def _forget(self) -> None:
+        """Drop the frames that no later inference needs."""
+        needless = self._next - self._context - self._dropped
+        if needless > 0:
+            self._features = self._features[needless:]
+            self._dropped += needless

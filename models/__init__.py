@@ -1,0 +1,1 @@
+"""The workshop: architectures, data and training, in PyTorch. Never imported by `kws_stream`."""

@@ -1,0 +1,115 @@
+"""What a microphone, a room and a speaker may do to a word. Vectorised over the batch, on whatever device it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far the recordings are bent. Ranges are uniform."""
+
+    shift_ms: float = 200.0
+    """moves the word to either side, by at most this"""
+
+    speed: float = 0.12
+    """plays it slower or faster, pitch included, by at most this fraction"""
+
+    reverb_share: float = 0.35
+    """of the clips are convolved with a room impulse response"""
+
+    noise_share: float = 0.8
+    """of the clips get noise"""
+
+    snr_db: tuple[float, float] = (-2.0, 30.0)
+    gain_db: tuple[float, float] = (-24.0, 9.0)
+    """level of the mixture against the recording"""
+
+    tilt_db: float = 6.0
+    """the spectrum is tilted by at most this, end to end in either direction: microphones differ"""
+
+    time_mask: int = 12
+    """frames at most in each of two masks (SpecAugment, Park et al. 2019, 1904.08779)"""
+
+    bin_mask: int = 5
+    """bins at most in each of two masks"""
+
+
+def uniform(batch: Tensor, low: float, high: float) -> Tensor:
+    """`(batch, 1)` uniform values on the device of `batch`."""
+    return torch.empty(len(batch), 1, device=batch.device).uniform_(low, high)
+
+
+def warp(samples: Tensor, lengths: Tensor, config: AugmentConfig) -> Tensor:
+    """Shift and change of speed by linear interpolation: `(batch, n)` -> `(batch, n)`; a short clip lands anywhere.
+
+    `lengths` `(batch,)`: samples of each row that are recording, the rest being padding.
+    """
+    count = samples.shape[1]
+    speed = 1 + uniform(samples, -config.speed, config.speed)  # (batch, 1)
+    room = (count - lengths).unsqueeze(1) * torch.rand_like(speed)
+    shift = room + uniform(samples, -1, 1) * config.shift_ms * 16
+    at = (torch.arange(count, device=samples.device) - shift - count / 2) * speed + count / 2  # (batch, n)
+    inside = (at >= 0) & (at < count - 1)
+    at = at.clamp(0, count - 1.001)
+    left = at.long()
+    fraction = at - left
+    value = torch.lerp(samples.gather(1, left), samples.gather(1, left + 1), fraction)
+    return value * inside
+
+
+def reverberate(samples: Tensor, responses: Tensor, share: float) -> Tensor:
+    """Convolve `share` of the rows `(batch, n)` with random `responses` `(responses, m)` of unit energy."""
+    rows = torch.nonzero(torch.rand(len(samples), device=samples.device) < share).squeeze(1)
+    if len(rows) == 0 or len(responses) == 0:
+        return samples
+    chosen = responses[torch.randint(len(responses), (len(rows),), device=samples.device)]
+    size = samples.shape[1] + chosen.shape[1]
+    spectrum = torch.fft.rfft(samples[rows], size) * torch.fft.rfft(chosen, size)
+    wet = torch.fft.irfft(spectrum, size)[:, : samples.shape[1]]
+    return samples.index_copy(0, rows, wet)
+
+
+def mix(samples: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
+    """Add `noise` `(batch, n)` at a random ratio to most rows, then set a random level and clip as a converter does.
+
+    Rows of silence (all zeros) get the noise at its own level.
+    """
+    signal = samples.square().mean(1, keepdim=True).sqrt()  # (batch, 1) RMS
+    level = noise.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
+    ratio = 10 ** (uniform(samples, *config.snr_db) / 20)
+    scale = torch.where(signal > 0, signal / (ratio * level), torch.ones_like(signal))
+    chosen = (uniform(samples, 0, 1) < config.noise_share) | (signal == 0)
+    mixture = samples + noise * scale * chosen
+    gain = 10 ** (uniform(samples, *config.gain_db) / 20)
+    return (mixture * gain).clamp(-1, 1)
+
+
+def bend_spectrum(features: Tensor, std: float, config: AugmentConfig) -> Tensor:
+    """Tilt and mask features `(batch, 1, frames, bins)`; `std` is what the front end divided the logarithm by."""
+    batch, _, frames, bins = features.shape
+    nats_per_db = torch.log(torch.tensor(10.0)).item() / 10
+    ramp = torch.linspace(-0.5, 0.5, bins, device=features.device)  # (bins,)
+    tilt = uniform(features, -config.tilt_db, config.tilt_db) * nats_per_db / std  # (batch, 1)
+    features = features + (tilt * ramp)[:, None, None, :]
+    for _ in range(2):
+        features = features * _mask(batch, frames, config.time_mask, features.device)[:, None, :, None]
+        features = features * _mask(batch, bins, config.bin_mask, features.device)[:, None, None, :]
+    return features
+
+
+def _mask(batch: int, size: int, longest: int, device: torch.device) -> Tensor:
+    """`(batch, size)`: 0 in one random stretch of at most `longest`, 1 elsewhere."""
+    length = torch.randint(0, longest + 1, (batch, 1), device=device)
+    start = (torch.rand(batch, 1, device=device) * (size - length)).long()
+    at = torch.arange(size, device=device)
+    return ((at < start) | (at >= start + length)).float()
+
+
+def pad_to(samples: Tensor, count: int) -> Tensor:
+    """`(batch, n)` followed by zeros to `(batch, count)`."""
+    return functional.pad(samples, (0, count - samples.shape[1]))

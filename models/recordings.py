@@ -1,0 +1,153 @@
+"""Recordings in memory as int16: clips of one second in rows, long recordings end to end."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from rich.progress import track
+
+from kws_stream.errors import AudioError
+from kws_stream.gate import VoiceActivity
+from models.dataset import Clip, fingerprint, list_audio
+
+Samples = NDArray[np.int16]
+SAMPLE_RATE = 16_000
+CLIP = 16_000
+"""Samples in a row: one second, the length of a Speech Commands clip."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of one label."""
+
+    samples: Samples
+    """`(clips, CLIP)`, shorter ones followed by zeros"""
+
+    lengths: NDArray[np.int64]
+    """samples that each had"""
+
+    weights: NDArray[np.float64]
+    """probability of each to be drawn; sums to 1"""
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Long recordings, end to end."""
+
+    samples: Samples
+    """`(n,)`"""
+
+    starts: NDArray[np.int64]
+    """where a slice of `CLIP` samples may begin"""
+
+    def draw(self, rng: np.random.Generator, count: int) -> Samples:
+        """Random slices `(count, CLIP)`."""
+        starts = rng.choice(self.starts, count)
+        return self.samples[starts[:, None] + np.arange(CLIP)]
+
+
+def read_mono(path: Path) -> Samples:
+    """A 16 kHz recording as int16 `(n,)`, its first channel; AudioError for an unreadable file or another rate."""
+    try:
+        samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: not readable as audio ({error.error_string})") from error
+    if rate != SAMPLE_RATE:
+        raise AudioError(f"{path}: expected {SAMPLE_RATE} Hz, got {rate} Hz; resample the corpus first")
+    return samples[:, 0]
+
+
+def load_clips(clips: Sequence[Clip], coded_share: float = 0.0, seed: int = 0, cache: Path | None = None) -> Clips:
+    """Decode clips into rows. Words that have few clips are drawn more often than their number, but not as often as
+    those that have many: the weight of a word is the square root of its clips.
+
+    `coded_share` of the clips are passed through Opus, because a corpus in which only the negatives were ever
+    compressed teaches a network to hear the codec. Opus is slow, so the result is kept in the folder `cache`.
+    """
+    words, index, counts = np.unique([clip.word for clip in clips], return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[index])
+    kept = cache / f"clips-{fingerprint(clips)[:16]}-{coded_share}-{seed}.npz" if cache else None
+    if kept and kept.exists():
+        with np.load(kept) as arrays:
+            return Clips(arrays["samples"], arrays["lengths"], weights / weights.sum())
+    samples, lengths = _decode(clips, coded_share, np.random.default_rng(seed))
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part.npz")
+        np.savez(part, samples=samples, lengths=lengths)
+        part.replace(kept)
+    return Clips(samples, lengths, weights / weights.sum())
+
+
+def _decode(
+    clips: Sequence[Clip], coded_share: float, rng: np.random.Generator
+) -> tuple[Samples, NDArray[np.int64]]:
+    samples = np.zeros((len(clips), CLIP), np.int16)
+    lengths = np.zeros(len(clips), np.int64)
+    for row, clip in enumerate(track(clips, description=f"reading {len(clips)} clips", transient=True)):
+        signal = read_mono(clip.path)
+        if rng.random() < coded_share and len(signal):
+            signal = opus_coded(signal, level=rng.uniform(0.85, 0.97))
+        middle = max(0, len(signal) - CLIP) // 2
+        signal = signal[middle : middle + CLIP]
+        samples[row, : len(signal)] = signal
+        lengths[row] = len(signal)
+    return samples, lengths
+
+
+def opus_coded(samples: Samples, level: float) -> Samples:
+    """`samples` after Opus and back; libsndfile's compression level 0 is 256 kbit/s a channel, 1 is 6 kbit/s."""
+    coded = io.BytesIO()
+    soundfile.write(coded, samples, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=level)
+    coded.seek(0)
+    decoded, _ = soundfile.read(coded, dtype="int16")
+    return decoded[: len(samples)]
+
+
+def load_recordings(paths: Iterable[Path]) -> Recordings:
+    """Decode long recordings; slices may begin anywhere."""
+    signals = [read_mono(path) for path in track(list(paths), description="reading recordings", transient=True)]
+    samples = np.concatenate([*signals, np.zeros(CLIP, np.int16)])
+    return Recordings(samples, np.arange(0, max(1, len(samples) - 2 * CLIP), SAMPLE_RATE // 20))
+
+
+def load_speech(folder: Path, transcripts: Path, keywords: Iterable[str]) -> tuple[Recordings, Recordings]:
+    """Sentences in which none of `keywords` is spoken -> (slices with speech, slices of pauses).
+
+    `transcripts` is a CSV with the columns `path` and `keywords_spoken`; a sentence without a row, or with `?` there,
+    is left out. A slice counts as speech when a third of it is voiced, as a pause when none of it is; the slices
+    between are neither, since a pause in speech is silence and no unknown word.
+    """
+    with transcripts.open(newline="") as file:
+        spoken = {Path(row["path"]).name: set(row["keywords_spoken"].split()) for row in csv.DictReader(file)}
+    forbidden = {"?", *keywords}
+    paths = [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
+    recordings = load_recordings(paths)
+    activity = VoiceActivity(mode=2)
+    voiced = np.array(activity.push(recordings.samples.astype(np.float32) / 32768))
+    running = np.concatenate(([0], np.cumsum(voiced)))
+    last = len(voiced) - CLIP // activity.frame
+    share = (running[CLIP // activity.frame :][: last + 1] - running[: last + 1]) / (CLIP // activity.frame)
+    starts = np.arange(len(share)) * activity.frame
+    return (
+        Recordings(recordings.samples, starts[share > 1 / 3]),
+        Recordings(recordings.samples, starts[share == 0]),
+    )
+
+
+def load_impulse_responses(paths: Iterable[Path]) -> NDArray[np.float32]:
+    """`(responses, CLIP)` float32 of unit energy, each beginning at its direct sound."""
+    rows = []
+    for path in paths:
+        response = read_mono(path).astype(np.float32)
+        direct = int(np.abs(response).argmax())
+        response = response[direct : direct + CLIP]
+        rows.append(np.pad(response, (0, CLIP - len(response))) / np.linalg.norm(response))
+    return np.stack(rows)

@@ -39,7 +39,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def measure(task: KeywordTask, samples: torch.Tensor, labels: list[str]) -> dict[str, Any]:
-    """Accuracy on the validation clips `(clips, n)`, which chose the checkpoint: an optimistic figure, and it says so."""
+    """Accuracy on the validation clips `(clips, n)`, which chose the checkpoint: optimistic, and it says so."""
     with torch.no_grad():
         answers = torch.cat([task(batch).argmax(1) for batch in samples.split(256)])
     hits = sum(LABELS[answer] == label for answer, label in zip(answers.tolist(), labels, strict=True))

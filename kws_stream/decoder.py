@@ -18,8 +18,8 @@ Floats = NDArray[np.float32]
 class PosteriorDecoder:
     """Smoothing, hysteresis and refractory, each label for itself.
 
-    The posteriors of the last `smoothing_ms` are averaged (Chen, Parada, Heigold 2014, equation 2). A keyword fires when
-    its average reaches its threshold, and is then asleep until the average fell below its release and its refractory
+    The posteriors of the last `smoothing_ms` are averaged (Chen, Parada, Heigold 2014, equation 2). A keyword fires
+    when its average reaches its threshold, and not again before the average fell below its release and its refractory
     time went by. Positions without posteriors (the gate was closed there) count as silence: they clear the average and
     wake every keyword.
     """
@@ -40,9 +40,14 @@ class PosteriorDecoder:
         self._count = max(1, round(self.config.smoothing_ms * sample_rate / 1000 / stride))
         self.reset()
 
-    def push(
-        self, posteriors: Floats, ends: Sequence[int], decided: Sequence[int] | None = None
-    ) -> list[KeywordEvent]:
+    def reset(self) -> None:
+        """As good as new."""
+        self._recent: deque[Floats] = deque(maxlen=self._count)
+        self._last_end: int = 0
+        self._asleep: NDArray[np.bool_] = np.zeros(len(self._keywords), bool)
+        self._last_event: NDArray[np.float64] = np.full(len(self._keywords), -np.inf)
+
+    def push(self, posteriors: Floats, ends: Sequence[int], decided: Sequence[int] | None = None) -> list[KeywordEvent]:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends -> the events they cause.
 
         `decided`: the positions that had been heard when a row could be computed, where that was later than its end.
@@ -55,19 +60,13 @@ class PosteriorDecoder:
             self._last_end = end
             self._recent.append(row[self._keywords])
             score = np.mean(self._recent, axis=0)  # (keywords,)
-            self._asleep &= (score >= self._release) | (at - self._last_event < self._refractory)
-            awake = np.where(self._asleep, -1.0, score - self._threshold)
-            best = int(awake.argmax())
-            if awake[best] >= 0:
+            self._asleep &= score >= self._release
+            resting = self._asleep | (at - self._last_event < self._refractory)
+            margin = np.where(resting, -1.0, score - self._threshold)
+            best = int(margin.argmax())
+            if margin[best] >= 0:
                 self._asleep[best] = True
                 self._last_event[best] = at
                 label = self.labels[self._keywords[best]]
                 events.append(KeywordEvent(label, float(score[best]), at / self._sample_rate))
         return events
-
-    def reset(self) -> None:
-        """As good as new."""
-        self._recent: deque[Floats] = deque(maxlen=self._count)
-        self._last_end = 0
-        self._asleep = np.zeros(len(self._keywords), bool)
-        self._last_event = np.full(len(self._keywords), -np.inf)

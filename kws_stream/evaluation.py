@@ -53,9 +53,7 @@ class Evaluation:
     def recall(self) -> dict[str, float]:
         """Share of the clips of each label that were recognised; only of labels that have clips."""
         totals = self.confusion.sum(1)
-        return {
-            label: float(self.confusion[i, i] / totals[i]) for i, label in enumerate(self.labels) if totals[i]
-        }
+        return {label: float(self.confusion[i, i] / totals[i]) for i, label in enumerate(self.labels) if totals[i]}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to four digits."""
@@ -80,7 +78,9 @@ def list_labelled(folder: Path, labels: Sequence[str]) -> list[tuple[Path, int]]
     for word in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "_background_noise_"):
         name = word.name.strip("_").lower()
         if name not in labels and "unknown" not in labels:
-            raise AudioError(f"{word}: the model knows neither {name!r} nor unknown words; its labels: {' '.join(labels)}")
+            raise AudioError(
+                f"{word}: the model knows neither {name!r} nor unknown words; its labels: {' '.join(labels)}"
+            )
         index = labels.index(name if name in labels else "unknown")
         found += [(path, index) for path in sorted(word.iterdir()) if path.suffix.lower() in SUFFIXES]
     if not found:

@@ -24,14 +24,15 @@ def to_float(samples: NDArray[np.generic]) -> Floats:
     """
     if samples.ndim != 1:
         raise AudioError(f"expected mono samples of shape (n,), got shape {samples.shape}; downmix first")
+    floats: Floats = samples.astype(np.float32, copy=False)
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32768)
+        return floats / np.float32(32768)
     if samples.dtype not in (np.float32, np.float64):
         raise AudioError(f"expected float32 or int16 samples, got {samples.dtype}")
     # A sum is NaN or infinite as soon as one sample is, and allocates nothing.
-    if not np.isfinite(samples.sum(dtype=np.float64)):
+    if not np.isfinite(floats.sum(dtype=np.float64)):
         raise AudioError("expected finite samples, got NaN or infinity; the recording is damaged")
-    return samples.astype(np.float32, copy=False)
+    return floats
 
 
 def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
@@ -46,7 +47,8 @@ def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
         return np.empty((0, config.bins), np.float32)
     window, filters = _tables(config)
     strided = np.lib.stride_tricks.sliding_window_view(samples, config.window)[:: config.hop]
-    spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1), in the window's precision
+    # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
+    spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
     if filters is not None:
         power = power @ filters  # (frames, bins)
@@ -64,6 +66,10 @@ class StreamingLogMel:
         self.config = config or FrontendConfig()
         self.reset()
 
+    def reset(self) -> None:
+        """Forget the samples that wait for a frame."""
+        self._tail: Floats = np.empty(0, np.float32)
+
     def push(self, samples: Floats) -> Floats:
         """Any number of samples `(n,)` -> the frames `(frames, bins)` that they complete, possibly none."""
         self._tail = np.concatenate((self._tail, samples))
@@ -71,19 +77,12 @@ class StreamingLogMel:
         self._tail = self._tail[len(frames) * self.config.hop :]
         return frames
 
-    def reset(self) -> None:
-        """Forget the samples that wait for a frame."""
-        self._tail = np.empty(0, np.float32)
-
 
 @lru_cache(maxsize=8)
-def _tables(config: FrontendConfig) -> tuple[NDArray[np.floating], Floats | None]:
+def _tables(config: FrontendConfig) -> tuple[NDArray[np.float64], Floats | None]:
     """The window `(window,)` and the mel filters `(window // 2 + 1, bins)`; None for `log_spectrogram`."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
-    if config.kind == "log_spectrogram":
-        # A single bin can lie 100 dB under its neighbours, below the rounding of a float32 DFT: stay in float64.
-        return window, None
-    return window.astype(np.float32), mel_filters(config)
+    return window, mel_filters(config) if config.kind == "log_mel" else None
 
 
 def mel_filters(config: FrontendConfig) -> Floats:

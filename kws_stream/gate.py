@@ -34,6 +34,11 @@ class VoiceActivity:
         self._sample_rate = sample_rate
         self.reset()
 
+    def reset(self) -> None:
+        """A fresh detector: webrtcvad adapts to the noise it hears."""
+        self._vad = webrtcvad.Vad(self._mode)
+        self._tail: bytes = b""
+
     def push(self, samples: Floats) -> list[bool]:
         """`(n,)` samples in [-1, 1) -> whether there is speech, for every frame that they complete."""
         scaled = np.clip(np.rint(samples * 32768), -32768, 32767)
@@ -44,11 +49,6 @@ class VoiceActivity:
         decisions = [self._vad.is_speech(frame, self._sample_rate) for frame in frames]
         self._tail = self._tail[whole:]
         return decisions
-
-    def reset(self) -> None:
-        """A fresh detector: webrtcvad adapts to the noise it hears."""
-        self._vad = webrtcvad.Vad(self._mode)
-        self._tail = b""
 
 
 class SpeechGate:
@@ -64,6 +64,13 @@ class SpeechGate:
         self.hangover = round(self.config.hangover_ms * sample_rate / 1000)  # samples
         self._activity = None if self.config.mode is None else VoiceActivity(self.config.mode, sample_rate)
         self.reset()
+
+    def reset(self) -> None:
+        """As good as new: position 0, closed, a fresh detector."""
+        self._position: int = 0  # samples that the detector has judged
+        self._open_until: int = 0
+        if self._activity is not None:
+            self._activity.reset()
 
     @property
     def delay(self) -> int:
@@ -81,14 +88,9 @@ class SpeechGate:
             start = self._position
             self._position += self._activity.frame
             if speech:
-                span = Span(max(start - self.look_back, self._open_until), self._position + self.hangover, self._position)
+                span = Span(
+                    max(start - self.look_back, self._open_until), self._position + self.hangover, self._position
+                )
                 self._open_until = span.stop
                 spans.append(span)
         return spans
-
-    def reset(self) -> None:
-        """As good as new: position 0, closed, a fresh detector."""
-        self._position = 0  # samples that the detector has judged
-        self._open_until = 0
-        if self._activity is not None:
-            self._activity.reset()

@@ -21,14 +21,16 @@ from kws_stream.spotter import KeywordSpotter
 
 log = logging.getLogger("kws_stream")
 OnKeyword = Callable[[KeywordEvent], object]
+WAKE_SECONDS = 0.5
+"""How long Ctrl-C may have to wait on Windows, where it is heard between two waits only."""
 
 
 class Listener:
     """Keyword events of a microphone or of any other source.
 
-    Three ways to use it: `events()` runs on the caller's thread; `with Listener(..., on_keyword=f) as listener` runs on
-    a background thread, on which `f` is called; `async for event in Listener(...)` runs on a background thread and hands
-    the events to the event loop. A listener is used once.
+    Three ways to use it: `events()` runs on the caller's thread; `with Listener(..., on_keyword=f) as listener` runs
+    on a background thread, on which `f` is called; `async for event in Listener(...)` runs on a background thread and
+    hands the events to the event loop. A listener is used once.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Listener:
         self._on_keyword = on_keyword
         self._sample_rate = loaded.metadata.frontend.sample_rate
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
         self._failure: BaseException | None = None
         self._on_end: Callable[[], object] = lambda: None
 
@@ -80,11 +83,14 @@ class Listener:
         """
         if self._thread is None:
             raise RuntimeError("not started; use `with` or call start()")
-        self._thread.join(timeout)
+        # Not Thread.join: before Python 3.13, Ctrl-C during a join marks a running thread as ended (CPython issue
+        # 90882). Nobody would wait for it any more, and the process would end with its device open: hang, or crash.
+        while not self._ended.wait(WAKE_SECONDS if timeout is None else timeout) and timeout is None:
+            continue
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        return not self._thread.is_alive()
+        return self._ended.is_set()
 
     def stop(self) -> None:
         """End the listening; from any thread, callbacks included."""
@@ -136,6 +142,7 @@ class Listener:
             self._failure = failure  # for whoever waits
         finally:
             self._on_end()
+            self._ended.set()
 
     def _report(self, event: KeywordEvent) -> None:
         if self._on_keyword is None:
@@ -168,5 +175,6 @@ def check_length(listener: Listener) -> None:
     needed = metadata.frontend.samples(metadata.context_frames) / metadata.frontend.sample_rate
     if listener.spotter.seconds < needed:
         raise AudioError(
-            f"{listener.source.name}: {listener.spotter.seconds:.3f} s is too short; the model hears {needed:.3f} s at once"
+            f"{listener.source.name}: {listener.spotter.seconds:.3f} s is too short; "
+            f"the model hears {needed:.3f} s at once"
         )

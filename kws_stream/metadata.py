@@ -126,7 +126,9 @@ class ModelMetadata:
                 accuracy=values["accuracy"],
             )
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(f"metadata is damaged ({type(error).__name__}: {error}); export the model again") from error
+            raise ModelError(
+                f"metadata is damaged ({type(error).__name__}: {error}); export the model again"
+            ) from error
 
 
 _KEYS = (

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 3.0
 class Device(NamedTuple):
     """An input device."""
 
-    index: int
+    number: int
     name: str
     channels: int
     sample_rate: int
@@ -72,7 +72,7 @@ class MicrophoneSource:
                 channels=channels,
                 dtype="int16",
                 blocksize=block,
-                device=self._device.index,
+                device=self._device.number,
                 callback=self._copy,
             ):
                 while (taken := ring.take(block, PATIENCE_SECONDS)) is not None:
@@ -94,7 +94,7 @@ class MicrophoneSource:
     def _format(self, sample_rate: int) -> tuple[int, int]:
         """Rate and channels to record with: the wanted ones where the device has them, else its own."""
         try:
-            self._sounddevice.check_input_settings(self._device.index, 1, "int16", samplerate=sample_rate)
+            self._sounddevice.check_input_settings(self._device.number, 1, "int16", samplerate=sample_rate)
         except self._sounddevice.PortAudioError:
             return self._device.sample_rate, min(2, self._device.channels)
         return sample_rate, 1
@@ -114,13 +114,13 @@ def _find(devices: list[Device], wanted: str | int | None) -> Device:
     if wanted is None:
         return next((device for device in devices if device.default), devices[0])
     if isinstance(wanted, int):
-        matching = [device for device in devices if device.index == wanted]
+        matching = [device for device in devices if device.number == wanted]
     else:
         exact = [device for device in devices if device.name.lower() == wanted.lower()]
         matching = exact or [device for device in devices if wanted.lower() in device.name.lower()]
     if len(matching) == 1:
         return matching[0]
-    known = ", ".join(f"{device.index} {device.name!r}" for device in matching or devices)
+    known = ", ".join(f"{device.number} {device.name!r}" for device in matching or devices)
     raise DeviceError(f"{'several devices match' if matching else 'no device'} {wanted!r}; there are: {known}")
 
 

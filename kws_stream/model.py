@@ -57,7 +57,8 @@ class KeywordModel:
     def predict(self, features: Floats) -> Floats:
         """Posteriors `(batch, labels)` of contexts `(batch, frames, bins)`."""
         (outputs,) = self._session.run(self._outputs, {self._input: features[:, None]})  # (batch, 1, frames, bins)
-        return outputs if self.metadata.output == "softmax" else softmax(outputs)
+        posteriors: Floats = outputs if self.metadata.output == "softmax" else softmax(outputs)
+        return posteriors
 
     def classify(self, samples: NDArray[np.generic]) -> Floats:
         """Posteriors `(labels,)` of one clip `(n,)` at the model's sample rate.
@@ -65,7 +66,8 @@ class KeywordModel:
         A shorter clip than the context is followed by zeros, of a longer one the middle is taken.
         Raises AudioError for samples that are none.
         """
-        return self.predict(self._features(samples)[None])[0]
+        posteriors: Floats = self.predict(self._features(samples)[None])[0]
+        return posteriors
 
     def _features(self, samples: NDArray[np.generic]) -> Floats:
         """The context `(frames, bins)` of a clip `(n,)`."""
@@ -101,7 +103,7 @@ class KeywordModel:
 
 def softmax(logits: Floats) -> Floats:
     """Row-wise over `(batch, labels)`."""
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    exponentials: Floats = np.exp(logits - logits.max(1, keepdims=True))
     result: Floats = exponentials / exponentials.sum(1, keepdims=True)
     return result
 

@@ -88,7 +88,8 @@ class FileSource:
                 self.seconds = file.frames / file.samplerate
         except soundfile.LibsndfileError as error:
             raise AudioError(
-                f"{path}: not readable as audio ({error.error_string.strip(' .')}); expected wav, flac, ogg, opus or mp3"
+                f"{path}: not readable as audio ({error.error_string.strip(' .')}); "
+                "expected wav, flac, ogg, opus or mp3"
             ) from error
         if self.seconds == 0:
             raise AudioError(f"{path}: holds no samples")

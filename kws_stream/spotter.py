@@ -53,10 +53,26 @@ class KeywordSpotter:
         )
         self.reset()
 
+    def reset(self) -> None:
+        """As good as new."""
+        self._frontend.reset()
+        self._gate.reset()
+        self._decoder.reset()
+        self._spans: list[Span] = []
+        self._origin: int = 0  # samples in front of the last loss
+        self._position: int = 0  # samples since then
+        self._features = np.empty((0, self._config.bins), np.float32)
+        self._dropped = 0  # frames that came before the first of _features
+        self._next = self._context  # frames up to the next inference
+        self.inferences: int = 0
+        """Inferences since the stream began."""
+        self.posteriors = np.zeros(len(self.model.metadata.labels), np.float32)
+        """The last ones, `(labels,)`."""
+
     @property
     def seconds(self) -> float:
         """Audio since the stream began, losses included."""
-        return (self._origin + self._position) / self._config.sample_rate
+        return float((self._origin + self._position) / self._config.sample_rate)
 
     @property
     def listening(self) -> bool:
@@ -80,22 +96,6 @@ class KeywordSpotter:
         inferences = self.inferences
         self.reset()
         self._origin, self.inferences = origin, inferences
-
-    def reset(self) -> None:
-        """As good as new."""
-        self._frontend.reset()
-        self._gate.reset()
-        self._decoder.reset()
-        self._spans: list[Span] = []
-        self._origin = 0  # samples in front of the last loss
-        self._position = 0  # samples since then
-        self._features = np.empty((0, self._config.bins), np.float32)
-        self._dropped = 0  # frames that came before the first of _features
-        self._next = self._context  # frames up to the next inference
-        self.inferences = 0
-        """Inferences since the stream began."""
-        self.posteriors = np.zeros(len(self.model.metadata.labels), np.float32)
-        """The last ones, `(labels,)`."""
 
     def _push(self, signal: Floats) -> list[KeywordEvent]:
         self._position += len(signal)

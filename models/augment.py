@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -16,26 +15,26 @@ class AugmentConfig:
     shift_ms: float = 200.0
     """moves the word to either side, by at most this"""
 
-    speed: float = 0.12
+    speed: float = 0.1
     """plays it slower or faster, pitch included, by at most this fraction"""
 
-    reverb_share: float = 0.35
+    reverb_share: float = 0.25
     """of the clips are convolved with a room impulse response"""
 
-    noise_share: float = 0.8
+    noise_share: float = 0.7
     """of the clips get noise"""
 
-    snr_db: tuple[float, float] = (-2.0, 30.0)
-    gain_db: tuple[float, float] = (-24.0, 9.0)
+    snr_db: tuple[float, float] = (0.0, 35.0)
+    gain_db: tuple[float, float] = (-20.0, 6.0)
     """level of the mixture against the recording"""
 
-    tilt_db: float = 6.0
+    tilt_db: float = 4.0
     """the spectrum is tilted by at most this, end to end in either direction: microphones differ"""
 
-    time_mask: int = 12
+    time_mask: int = 8
     """frames at most in each of two masks (SpecAugment, Park et al. 2019, 1904.08779)"""
 
-    bin_mask: int = 5
+    bin_mask: int = 3
     """bins at most in each of two masks"""
 
 
@@ -108,8 +107,3 @@ def _mask(batch: int, size: int, longest: int, device: torch.device) -> Tensor:
     start = (torch.rand(batch, 1, device=device) * (size - length)).long()
     at = torch.arange(size, device=device)
     return ((at < start) | (at >= start + length)).float()
-
-
-def pad_to(samples: Tensor, count: int) -> Tensor:
-    """`(batch, n)` followed by zeros to `(batch, count)`."""
-    return functional.pad(samples, (0, count - samples.shape[1]))

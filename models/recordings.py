@@ -71,7 +71,7 @@ def load_clips(clips: Sequence[Clip], coded_share: float = 0.0, seed: int = 0, c
     `coded_share` of the clips are passed through Opus, because a corpus in which only the negatives were ever
     compressed teaches a network to hear the codec. Opus is slow, so the result is kept in the folder `cache`.
     """
-    words, index, counts = np.unique([clip.word for clip in clips], return_inverse=True, return_counts=True)
+    _, index, counts = np.unique([clip.word for clip in clips], return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(counts[index])
     kept = cache / f"clips-{fingerprint(clips)[:16]}-{coded_share}-{seed}.npz" if cache else None
     if kept and kept.exists():
@@ -86,9 +86,7 @@ def load_clips(clips: Sequence[Clip], coded_share: float = 0.0, seed: int = 0, c
     return Clips(samples, lengths, weights / weights.sum())
 
 
-def _decode(
-    clips: Sequence[Clip], coded_share: float, rng: np.random.Generator
-) -> tuple[Samples, NDArray[np.int64]]:
+def _decode(clips: Sequence[Clip], coded_share: float, rng: np.random.Generator) -> tuple[Samples, NDArray[np.int64]]:
     samples = np.zeros((len(clips), CLIP), np.int16)
     lengths = np.zeros(len(clips), np.int64)
     for row, clip in enumerate(track(clips, description=f"reading {len(clips)} clips", transient=True)):

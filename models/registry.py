@@ -17,7 +17,7 @@ class Architecture:
     """How to build a network, and the features it was designed for."""
 
     build: Callable[..., nn.Module]
-    """`build(frames, bins, labels, **options)` -> a network from `(batch, 1, frames, bins)` to `(batch, labels)` logits"""
+    """`build(frames, bins, labels)` -> a network from `(batch, 1, frames, bins)` to `(batch, labels)` logits"""
 
     frontend: FrontendConfig
 

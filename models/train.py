@@ -35,7 +35,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser("python -m models.train", description=__doc__)
     parser.add_argument("architecture", choices=list_architectures())
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, required=True, help="folder of word folders, or of train/ val/ test/ of those")
+    data.add_argument(
+        "--data", type=Path, required=True, help="folder of word folders, or of train/ val/ test/ of those"
+    )
     data.add_argument("--noise", type=Path, nargs="+", default=[], help="folders of noise (default: the corpus' own)")
     data.add_argument("--val-noise", type=Path, help="folder of noise for validation")
     data.add_argument("--rir", type=Path, help="folder of room impulse responses")
@@ -48,27 +50,35 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--learning-rate", type=float, default=2e-3)
     training.add_argument("--patience", type=int, default=20, help="epochs without a lower validation loss")
     training.add_argument("--seed", type=int, default=0)
-    training.add_argument("--stop-after", type=int, metavar="N", help="end after epoch N; --resume goes on from there")
     training.add_argument("--resume", action="store_true", help="go on where the run stopped")
     return parser.parse_args(arguments)
 
 
-class Epochs(Callback):
-    """Gives every epoch its own random state, so that a resumed run draws what an unbroken one would have drawn."""
+class Seeds(Callback):
+    """Gives every epoch its own rows and every step its own augmentation and dropout, so that a resumed run draws what
+    an unbroken one would have drawn."""
 
     def __init__(self, batches: TrainingBatches) -> None:
         self.batches = batches
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.batches.epoch = trainer.current_epoch
-        torch.manual_seed(self.batches.seed * 100_003 + trainer.current_epoch)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        torch.manual_seed(self.batches.seed * 1_000_003 + trainer.global_step)
 
 
 def describe(options: argparse.Namespace, data: TrainingData) -> dict[str, Any]:
     """What a checkpoint says about how it was made: no absolute path in it, since it travels."""
-    words = sys.argv[1:] if options is not None else []
+    choices = {
+        name: [path.name for path in value] if isinstance(value, list) else getattr(value, "name", value)
+        for name, value in vars(options).items()
+        if name not in ("run", "resume")
+    }
     return {
-        "command": " ".join(["python -m models.train", *(Path(w).name if "/" in w else w for w in words)]),
+        "options": choices,
         "seed": options.seed,
         "data": data.facts,
         "versions": {name: version(name) for name in ("torch", "torchaudio", "lightning")},
@@ -102,17 +112,20 @@ def train(options: argparse.Namespace) -> Path:
     task.responses = data.responses
     print(f"{options.architecture}: {parameter_count(task.network):,} parameters, {data.facts}", file=sys.stderr)
     batches = TrainingBatches(data, options.batch, options.seed)
-    best = ModelCheckpoint(run, "best", monitor="val/loss", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(run, "best", monitor="val/loss", enable_version_counter=False)
+    # Not save_last: that follows the best only. A run must resume from the epoch that it reached.
+    latest = ModelCheckpoint(run, "last", enable_version_counter=False)
     early = EarlyStopping("val/loss", patience=options.patience)
     trainer = L.Trainer(
         max_epochs=options.epochs,
         accelerator="auto",
         logger=TensorBoardLogger(run, name="", version=""),
         callbacks=[
-            Epochs(batches),
+            Seeds(batches),
             EMAWeightAveraging(decay=0.998),
             early,
             best,
+            latest,
             LearningRateMonitor("epoch"),
             RichProgressBar() if sys.stderr.isatty() else Report(),
         ],

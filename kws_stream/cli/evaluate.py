@@ -55,7 +55,9 @@ def plot(result: Evaluation, path: Path) -> None:
         for column in range(count):
             if result.confusion[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column, row, result.confusion[row, column], ha="center", va="center", color=colour, fontsize=8)
+                axes.text(
+                    column, row, result.confusion[row, column], ha="center", va="center", color=colour, fontsize=8
+                )
     axes.set_xticks(range(count), result.labels, rotation=45)
     axes.set_yticks(range(count), result.labels)
     axes.set(xlabel="answer", ylabel="truth")

@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.cli import add_vad, gate_of, parser, run
 from kws_stream.config import DecoderConfig, KeywordThreshold
 from kws_stream.errors import KwsError
 from kws_stream.events import KeywordEvent
@@ -110,20 +110,15 @@ def replay(files: Sequence[str], listener_options: dict[str, Any], output: Outpu
 def listen(source: Source, listener_options: dict[str, Any], output: Output) -> int:
     """Live, until Ctrl-C or the end of the pipe; then the summary."""
     output.source = source.name
-    listener = Listener(source=source, on_keyword=output, **listener_options)
-    if sys.stderr.isatty():
-        from kws_stream.cli.live import live_view  # rich takes a while to import
-
-        view = live_view(listener)
-    else:
-        print(f"kws-listen: listening to {source.name}; Ctrl-C ends", file=sys.stderr, flush=True)
-        view = nullcontext()
+    listener = Listener(source=source, **listener_options)
     try:
-        with view, listener:
-            listener.wait()
+        with live_view(listener):
+            for event in listener.events():
+                output(event)
     except KeyboardInterrupt:
-        pass  # the way to end; the listener has stopped on its way out
+        pass  # the way to end
     finally:
+        source.close()
         print(
             f"kws-listen: {listener.spotter.seconds:.1f} s heard, {output.count} events, "
             f"{source.overruns} overruns ({source.lost} samples lost)",
@@ -132,12 +127,22 @@ def listen(source: Source, listener_options: dict[str, Any], output: Output) -> 
     return 0
 
 
+def live_view(listener: Listener) -> AbstractContextManager[object]:
+    """A status line where stderr is a terminal; elsewhere a message."""
+    if sys.stderr.isatty():
+        from kws_stream.cli import live  # rich takes a while to import
+
+        return live.live_view(listener)
+    print(f"kws-listen: listening to {listener.source.name}; Ctrl-C ends", file=sys.stderr, flush=True)
+    return nullcontext()
+
+
 def command(options: argparse.Namespace) -> int:
     """What the options ask for."""
     if options.list_devices:
         for device in list_devices():
             mark = "*" if device.default else " "
-            print(f"{mark} {device.index:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
+            print(f"{mark} {device.number:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
         return 0
     model = KeywordModel.load(options.model)
     listener_options = {

@@ -1,0 +1,45 @@
+"""Real recordings and the shipped model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from kws_stream import KeywordModel
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "keywords.flac"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real recordings."""
+    folder = os.environ.get("KWS_DATA")
+    if not folder:
+        pytest.skip("needs real recordings: set KWS_DATA to their folder (CONTRIBUTING.md says how it is laid out)")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def model() -> KeywordModel:
+    return KeywordModel.load("lightcnn")
+
+
+@pytest.fixture(scope="session")
+def example() -> NDArray[np.int16]:
+    """The bundled recording: the ten keywords among other words."""
+    samples, _ = soundfile.read(EXAMPLE, dtype="int16")
+    return samples
+
+
+@pytest.fixture(scope="session")
+def speech() -> NDArray[np.int16]:
+    """Twelve seconds: running speech of a real reader where KWS_DATA is set, else of the bundled recording."""
+    folder = os.environ.get("KWS_DATA")
+    path = Path(folder, "speech/test/LJ003-0001.flac") if folder else EXAMPLE
+    samples, _ = soundfile.read(path, dtype="int16", frames=12 * 16_000)
+    return samples

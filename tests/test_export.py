@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.__main__ import main
+from export.golden import golden_samples
+from export.onnx import update_checksums
+from kws_stream import KeywordModel
+from models.batches import to_tensor
+from models.recordings import read_mono
+from models.registry import find_architecture, list_architectures
+from models.task import KeywordTask
+from tests.corpus import write_corpus
+
+# torch's exporter warns of its own internals.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), clips=2)
+
+
+def checkpoint(path: Path, architecture: str, corpus: Path | None) -> Path:
+    """A network that was never trained, in the file that training writes; its batch norms have seen something."""
+    L.seed_everything(0, verbose=False)
+    frontend = asdict(find_architecture(architecture).frontend) | {"mean": -4.0, "std": 3.0}
+    task = KeywordTask(architecture, frontend, provenance={"seed": 0}, corpus=str(corpus) if corpus else None)
+    for module in task.network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0  # the statistics of one batch, so that no signal is drowned
+    task.train()
+    task(torch.randn(16, 16_000) * 0.1)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.strategy.connect(task)
+    trainer.save_checkpoint(path)
+    return path
+
+
+@pytest.mark.parametrize("architecture", list_architectures())
+def test_torch_and_onnxruntime_agree_on_clips(architecture: str, corpus: Path, tmp_path: Path) -> None:
+    """`main` verifies before it writes; here once more, from outside, on real samples and the written file."""
+    source = checkpoint(tmp_path / "task.ckpt", architecture, corpus)
+    output = tmp_path / "model.onnx"
+    assert main([str(source), "-o", str(output)]) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".onnx"] == ["model.onnx"]
+    model = KeywordModel.load(output)
+    task = KeywordTask.load_from_checkpoint(source, weights_only=True).eval()
+    context = task.config.samples(task.frames)
+    paths = sorted((corpus / "val").rglob("*.wav"))
+    samples = np.stack([np.pad(clip := read_mono(path)[:context], (0, context - len(clip))) for path in paths])
+    with torch.no_grad():
+        expected = task(to_tensor(samples)).softmax(1).numpy()
+    heard = np.stack([model.classify(clip) for clip in samples])
+    np.testing.assert_allclose(heard, expected, atol=1e-4)
+    assert np.ptp(expected, axis=0).max() > 1e-3
+
+
+def test_the_file_describes_itself(corpus: Path, tmp_path: Path) -> None:
+    output = tmp_path / "model.onnx"
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", corpus)
+    assert main([str(source), "-o", str(output), "--threshold", "0.8", "--licence", "CC0"]) == 0
+    metadata = KeywordModel.load(output).metadata
+    assert metadata.labels[:2] == ("yes", "no")
+    assert (metadata.context_frames, metadata.stride_frames, metadata.output) == (98, 8, "logits")
+    assert (metadata.frontend.mean, metadata.frontend.std) == (-4.0, 3.0)
+    assert metadata.decoder.default.threshold == 0.8
+    assert metadata.licence == "CC0"
+    assert metadata.training == {"architecture": "lightcnn", "seed": 0}
+    assert metadata.accuracy["validation"]["clips"] == 24
+    assert str(tmp_path).encode() not in output.read_bytes()
+    batch = onnx.load(output).graph.input[0].type.tensor_type.shape.dim[0]
+    assert batch.dim_param
+
+
+def test_what_fails_leaves_the_old_file(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The clips cannot be read, so nothing can be verified, so nothing is written."""
+    output = tmp_path / "model.onnx"
+    output.write_text("old")
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", None)
+    assert main([str(source), "-o", str(output)]) == 1
+    assert "give a folder of real clips to verify on (--data)" in capsys.readouterr().err
+    assert main([str(source), "-o", str(output), "--data", str(tmp_path / "nowhere")]) == 1
+    assert main([str(source), "-o", str(output), "--data", str(corpus), "--threshold", "7"]) == 1
+    assert output.read_text() == "old"
+
+
+def test_a_verification_that_fails_leaves_nothing(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("export.verify.TOLERANCE", -1.0)
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", corpus)
+    assert main([str(source), "-o", str(tmp_path / "model.onnx")]) == 1
+    assert "nothing was written" in capsys.readouterr().err
+    assert list(tmp_path.glob("*.onnx")) == []
+
+
+@pytest.mark.parametrize("content", [b"text", b""])
+def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "task.ckpt").write_bytes(content)
+    assert main([str(tmp_path / "task.ckpt"), "-o", str(tmp_path / "m.onnx")]) == 1
+    assert "not a checkpoint of models.train" in capsys.readouterr().err
+    assert main([str(tmp_path / "none.ckpt"), "-o", str(tmp_path / "m.onnx")]) == 1
+    assert "no checkpoint" in capsys.readouterr().err
+
+
+def test_the_golden_sound_moves_every_bin() -> None:
+    from kws_stream.frontend import log_mel, to_float
+
+    features = log_mel(to_float(golden_samples(15_920, 16_000)))
+    assert np.ptp(features, axis=0).min() > 3
+
+
+def test_the_zoo_checksums_follow(tmp_path: Path) -> None:
+    (tmp_path / "SHA256SUMS").write_text("00  a.onnx\n11  z.onnx\n")
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    update_checksums(tmp_path / "m.onnx")
+    rows = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    assert rows == ["00  a.onnx", f"{hashlib.sha256(b'model').hexdigest()}  m.onnx", "11  z.onnx"]
+    update_checksums(tmp_path / "SHA256SUMS")

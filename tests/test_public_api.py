@@ -1,0 +1,22 @@
+import kws_stream
+
+
+def test_the_public_names() -> None:
+    assert sorted(kws_stream.__all__) == [
+        "AudioError",
+        "DecoderConfig",
+        "DeviceError",
+        "FileSource",
+        "FrontendConfig",
+        "GateConfig",
+        "KeywordEvent",
+        "KeywordModel",
+        "KeywordSpotter",
+        "KeywordThreshold",
+        "KwsError",
+        "Listener",
+        "MicrophoneSource",
+        "ModelError",
+        "spot",
+    ]
+    assert all(hasattr(kws_stream, name) for name in kws_stream.__all__)

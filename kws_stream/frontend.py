@@ -26,7 +26,8 @@ def to_float(samples: NDArray[np.generic]) -> Floats:
         raise AudioError(f"expected mono samples of shape (n,), got shape {samples.shape}; downmix first")
     floats: Floats = samples.astype(np.float32, copy=False)
     if samples.dtype == np.int16:
-        return floats / np.float32(32768)
+        floats /= np.float32(32768)
+        return floats
     if samples.dtype not in (np.float32, np.float64):
         raise AudioError(f"expected float32 or int16 samples, got {samples.dtype}")
     # A sum is NaN or infinite as soon as one sample is, and allocates nothing.
@@ -46,7 +47,9 @@ def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
     if count == 0:
         return np.empty((0, config.bins), np.float32)
     window, filters = _tables(config)
-    strided = np.lib.stride_tricks.sliding_window_view(samples, config.window)[:: config.hop]
+    samples = np.ascontiguousarray(samples, np.float32)
+    # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
+    strided = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
     # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
     spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)

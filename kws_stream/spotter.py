@@ -77,7 +77,7 @@ class KeywordSpotter:
     @property
     def listening(self) -> bool:
         """Whether the gate is open now."""
-        return bool(self._spans) and self._spans[-1].start < self._position <= self._spans[-1].stop
+        return any(span.start < self._position <= span.stop for span in self._spans)
 
     def push(self, samples: NDArray[np.generic]) -> list[KeywordEvent]:
         """`(n,)` float32 in [-1, 1) or int16, at the model's sample rate, mono -> the events that fell.

@@ -13,7 +13,7 @@ from typing import Any
 
 from kws_stream.cli import add_vad, gate_of, parser, run
 from kws_stream.config import DecoderConfig, KeywordThreshold
-from kws_stream.errors import KwsError
+from kws_stream.errors import DeviceError, KwsError
 from kws_stream.events import KeywordEvent
 from kws_stream.listener import Listener, check_length
 from kws_stream.microphone import MicrophoneSource, list_devices
@@ -140,7 +140,10 @@ def live_view(listener: Listener) -> AbstractContextManager[object]:
 def command(options: argparse.Namespace) -> int:
     """What the options ask for."""
     if options.list_devices:
-        for device in list_devices():
+        devices = list_devices()
+        if not devices:
+            raise DeviceError("the system has no recording device")
+        for device in devices:
             mark = "*" if device.default else " "
             print(f"{mark} {device.number:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
         return 0

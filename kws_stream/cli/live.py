@@ -33,7 +33,11 @@ def status_line(listener: Listener) -> Text:
     level = max(QUIETEST_DB, 20 * log10(max(listener.level, 1e-6)))
     bar = "#" * round(BAR * (1 - level / QUIETEST_DB))
     best = int(spotter.posteriors.argmax())
-    answer = f"{spotter.model.metadata.labels[best]} {spotter.posteriors[best]:.2f}" if spotter.listening else "-"
+    answer = (
+        f"{spotter.model.metadata.labels[best]} {spotter.posteriors[best]:.2f}"
+        if spotter.listening and spotter.inferences
+        else "-"
+    )
     return Text(
         f"{spotter.seconds:7.1f} s  [{bar:<{BAR}}] {level:4.0f} dB  "
         f"{'speech' if spotter.listening else 'quiet '}  {answer}   (Ctrl-C ends)",

@@ -1,0 +1,109 @@
+"""`python -m models.operating_point --model M --data DIR --noise DIR`: what thresholds and smoothing buy and cost.
+
+Each recording holds the ten keywords once, by ten speakers, over noise. Of the validation split, unless one asks for
+another: thresholds are never chosen on test clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kws_stream import DecoderConfig, KeywordModel, KeywordSpotter, KeywordThreshold
+from kws_stream.errors import KwsError
+from models.compose import Word, compose
+from models.dataset import Split, list_audio, list_clips
+from models.labels import KEYWORDS
+from models.recordings import Samples, read_mono
+
+LATEST = 0.75
+"""Seconds after its end by which a word must have been spotted."""
+
+SNR_DB = 15.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """Events against the truth."""
+
+    words: int = 0
+    """words spoken"""
+    hits: int = 0
+    """words spotted in time"""
+    confusions: int = 0
+    """events of another keyword than the one that was spoken just then"""
+    outside: int = 0
+    """events when nothing was spoken"""
+    duplicates: int = 0
+    """further events for a word that was a hit already"""
+
+    def __add__(self, other: Score) -> Score:
+        return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+def score(events: Sequence[tuple[str, float]], words: Sequence[Word]) -> Score:
+    """Compare (keyword, seconds) of events with words; each event is judged by the word that began last."""
+    hits: set[Word] = set()
+    confusions = outside = duplicates = 0
+    for keyword, time in events:
+        spoken = [word for word in words if word.start <= time <= word.end + LATEST]
+        if not spoken:
+            outside += 1
+        elif spoken[-1].word != keyword:
+            confusions += 1
+        else:
+            duplicates += spoken[-1] in hits
+            hits.add(spoken[-1])
+    return Score(len(words), len(hits), confusions, outside, duplicates)
+
+
+def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tuple[Samples, list[Word]]]:
+    """`count` recordings, the same ones every time."""
+    clips = list_clips(corpus, split)
+    ground = np.concatenate([read_mono(path) for path in list_audio(noise)])
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        chosen, speakers = [], set()
+        for keyword in rng.permutation(KEYWORDS):
+            others = [clip for clip in clips if clip.word == keyword and clip.speaker not in speakers]
+            chosen.append(others[rng.integers(len(others))])
+            speakers.add(chosen[-1].speaker)
+        yield compose(chosen, ground, SNR_DB, gap=(0.5, 1.5), seed=seed)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a row for each pair of smoothing and threshold."""
+    parser = argparse.ArgumentParser("python -m models.operating_point", description=__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder of word folders")
+    parser.add_argument("--noise", type=Path, required=True, help="folder of noise of the same split")
+    parser.add_argument("--split", choices=("train", "val"), default="val")
+    parser.add_argument("--recordings", type=int, default=30)
+    options = parser.parse_args(arguments)
+    try:
+        model = KeywordModel.load(options.model)
+        recordings = list(stitch(options.data, options.noise, options.split, options.recordings))
+        print("smoothing_ms threshold  words hits confusions outside duplicates")
+        for smoothing in (160, 240, 320, 400):
+            for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+                spotter = KeywordSpotter(
+                    model, decoder=DecoderConfig(smoothing, KeywordThreshold(threshold, threshold / 2))
+                )
+                total = Score()
+                for samples, words in recordings:
+                    spotter.reset()
+                    total += score([(event.keyword, event.time) for event in spotter.push(samples)], words)
+                print(f"{smoothing:12} {threshold:9}  " + "{:5} {:4} {:10} {:7} {:10}".format(*astuple(total)))
+    except KwsError as error:
+        print(f"models.operating_point: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

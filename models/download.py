@@ -88,9 +88,9 @@ def _receive(url: str, part: Path) -> None:
                 raise KwsError(f"{part.parent}: too little free space for {total / 1e9:.1f} GB and its unpacked files")
             with Progress(*columns, console=Console(stderr=True)) as bar, part.open("ab" if start else "wb") as file:
                 task = bar.add_task("", total=total, completed=start)
-                while chunk := response.read1(1 << 16):  # what there is: `read` loses it when the rest never comes
-                    file.write(chunk)
-                    bar.advance(task, len(chunk))
+                while piece := response.read1(1 << 16):  # what there is: `read` loses it when the rest never comes
+                    file.write(piece)
+                    bar.advance(task, len(piece))
         # A connection that closes early looks to `read` like the end of the file.
         if total is not None and (received := part.stat().st_size) < total:
             raise KwsError(f"{url}: stopped after {received} of {total} bytes: {AGAIN}")
@@ -104,8 +104,11 @@ def _receive(url: str, part: Path) -> None:
 
 def _sha256(path: Path) -> str:
     print(f"checking {path.name}", file=sys.stderr)
+    digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _unpack(archive: Path, tree: Path) -> None:

@@ -9,9 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from torchaudio.datasets import SPEECHCOMMANDS, speechcommands
 
 from kws_stream.errors import KwsError
 from models import download
+from tests.archive_server import Server, serve
 
 NAME = "speech_commands_test"
 WORDS = ("yes", "no")
@@ -76,71 +75,12 @@ def files_under(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@dataclass
-class Server:
-    """What the server gives, how it behaves, and what it saw."""
-
-    body: bytes
-    url: str = ""
-    knows_ranges: bool = True
-    cut_after: int | None = None
-    """bytes of an answer after which the connection is closed"""
-    silent_s: float = 0.0
-    """how long the connection stays open when the answer is sent"""
-    promised: int | None = None
-    """a Content-Length that is not true"""
-    status: int = 200
-    ranges: list[str | None] = field(default_factory=list)
-    """the Range header of each request"""
-    sent: list[int] = field(default_factory=list)
-    """bytes of the body that each request got"""
-    over: threading.Event = field(default_factory=threading.Event)
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = handler.headers["Range"]
-        self.ranges.append(asked)
-        start = 0
-        status = self.status
-        if asked and self.knows_ranges:
-            match = re.fullmatch(r"bytes=(\d+)-", asked)
-            assert match
-            start = int(match[1])
-            status = 206 if start < len(self.body) else 416
-        rest = self.body[start:] if status in (200, 206) else b""
-        handler.send_response(status)
-        if status == 206:
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
-        handler.send_header("Content-Length", str(self.promised or len(rest)))
-        handler.end_headers()
-        rest = rest[: self.cut_after]
-        self.sent.append(len(rest))
-        handler.wfile.write(rest)
-        self.over.wait(self.silent_s)
-
-
 @pytest.fixture
 def server(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(download, "SILENCE_LIMIT_S", 10.0)
-    state = Server(archive)
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            state.answer(self)
-
-        def log_message(self, *arguments: object) -> None:
-            """Keep stderr for the command under test."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        state.url = f"http://127.0.0.1:{http.server_port}/data/{NAME}.tar.gz"
+    with serve(archive, f"/data/{NAME}.tar.gz") as state:
         yield state
-        state.over.set()
-        http.shutdown()
-        thread.join(timeout=10)
 
 
 @pytest.fixture

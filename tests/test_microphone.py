@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from ctypes.util import find_library
@@ -23,6 +21,7 @@ import soundfile
 
 from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordThreshold, spot
 from kws_stream.microphone import PATIENCE_SECONDS
+from tests.listening import Listening, LiveListening
 from tests.virtual_microphone import VirtualMicrophone, missing, wait_until
 
 MODEL = "lightcnn"
@@ -82,66 +81,6 @@ except KeyboardInterrupt:
     hertz = np.argmax(np.abs(np.fft.rfft(signal))) * rate / len(signal)
     print(json.dumps({"hertz": float(hertz), "peak": float(np.percentile(signal, 99.9))}))
 """
-
-
-class Listening:
-    """A process that hears a virtual microphone. Its output goes to files, which can be read while it runs."""
-
-    def __init__(self, microphone: VirtualMicrophone, folder: Path, *command: str) -> None:
-        self._output, self._errors = folder / "output", folder / "errors"
-        with self._output.open("wb") as output, self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(command, env=microphone.environment, stdout=output, stderr=errors)
-
-    def __enter__(self) -> Listening:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Whatever the test found: no process is left."""
-        self.process.kill()
-        self.process.wait()
-
-    @property
-    def output(self) -> list[str]:
-        return self._output.read_text().splitlines()
-
-    @property
-    def errors(self) -> list[str]:
-        return self._errors.read_text().splitlines()
-
-    def interrupt(self) -> int:
-        """Ctrl-C; the exit code."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(10)
-
-
-class LiveListening(Listening):
-    """One whose errors go to a terminal."""
-
-    def __init__(self, microphone: VirtualMicrophone, folder: Path, *command: str) -> None:
-        import pty  # absent on Windows, where this file is collected, too
-
-        self._output, self._written = folder / "output", b""
-        self._terminal, theirs = pty.openpty()
-        environment = {**microphone.environment, "TERM": "xterm", "COLUMNS": "100"}
-        with self._output.open("wb") as output:
-            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=theirs)
-        os.close(theirs)
-        self._reader = threading.Thread(target=self._read)  # a full terminal would stop the process
-        self._reader.start()
-
-    def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)
-        self._reader.join()
-        os.close(self._terminal)
-
-    @property
-    def screen(self) -> str:
-        return self._written.decode()
-
-    def _read(self) -> None:
-        with suppress(OSError):  # how a terminal says that nobody writes to it any more
-            while data := os.read(self._terminal, 4096):
-                self._written += data
 
 
 @pytest.fixture(scope="module")
@@ -224,11 +163,11 @@ def play(recording: Path, microphone: VirtualMicrophone, listening: list[Listeni
 
 
 def check(output: list[str], expected: list[KeywordEvent]) -> None:
-    """The same keywords; the same times, but for when the listening began and where the strides fell."""
+    """The same keywords; the same times within a stride, once the moment is taken off at which the listening began."""
     events = [json.loads(line) for line in output]
     assert [event["keyword"] for event in events] == [event.keyword for event in expected]
-    between = np.diff([event["time"] for event in events])
-    assert between == pytest.approx(np.diff([event.time for event in expected]), abs=STRIDE_SECONDS + 0.001)
+    offsets = [event["time"] - reference.time for event, reference in zip(events, expected, strict=True)]
+    assert max(offsets) - min(offsets) <= 2 * STRIDE_SECONDS + 0.001  # from one stride early to one late
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -13,13 +13,14 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import chi2
 
 from kws_stream import DecoderConfig, KeywordModel, KeywordSpotter, KeywordThreshold
 from kws_stream.errors import KwsError
 from models.compose import Word, compose
 from models.dataset import Split, list_audio, list_clips
 from models.labels import KEYWORDS
-from models.recordings import Samples, read_mono
+from models.recordings import Samples, list_sentences, read_mono
 
 LATEST = 0.75
 """Seconds after its end by which a word must have been spotted."""
@@ -76,29 +77,54 @@ def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tupl
         yield compose(chosen, ground, SNR_DB, gap=(0.5, 1.5), seed=seed)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Word]]]) -> None:
     """Print a row for each pair of smoothing and threshold."""
+    print("smoothing_ms threshold  words hits confusions outside duplicates")
+    for smoothing in (160, 240, 320, 400):
+        for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+            decoder = DecoderConfig(smoothing, KeywordThreshold(threshold, threshold / 2))
+            spotter = KeywordSpotter(model, decoder=decoder)
+            total = Score()
+            for samples, words in recordings:
+                spotter.reset()
+                total += score([(event.keyword, event.time) for event in spotter.push(samples)], words)
+            print(f"{smoothing:12} {threshold:9}  " + "{:5} {:4} {:10} {:7} {:10}".format(*astuple(total)))
+
+
+def count_alarms(model: KeywordModel, paths: Sequence[Path]) -> None:
+    """Print how often the model, as it ships, fires on sentences without keywords."""
+    spotter = KeywordSpotter(model)
+    alarms = seconds = 0.0
+    for path in paths:
+        spotter.reset()
+        alarms += len(spotter.push(read_mono(path)))
+        seconds += spotter.seconds
+    hours = seconds / 3600
+    # 95 % of a Poisson count: Garwood 1936.
+    low = chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0
+    high = chi2.ppf(0.975, 2 * alarms + 2) / 2
+    print(
+        f"{alarms:.0f} false alarms in {seconds / 60:.1f} minutes of speech without keywords: "
+        f"{alarms / hours:.0f} an hour (95 % interval {low / hours:.0f} to {high / hours:.0f})"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
     parser = argparse.ArgumentParser("python -m models.operating_point", description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of word folders")
     parser.add_argument("--noise", type=Path, required=True, help="folder of noise of the same split")
+    parser.add_argument("--speech", type=Path, help="folder with val/ and transcripts.csv: false alarms an hour, too")
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--recordings", type=int, default=30)
     options = parser.parse_args(arguments)
     try:
         model = KeywordModel.load(options.model)
-        recordings = list(stitch(options.data, options.noise, options.split, options.recordings))
-        print("smoothing_ms threshold  words hits confusions outside duplicates")
-        for smoothing in (160, 240, 320, 400):
-            for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-                spotter = KeywordSpotter(
-                    model, decoder=DecoderConfig(smoothing, KeywordThreshold(threshold, threshold / 2))
-                )
-                total = Score()
-                for samples, words in recordings:
-                    spotter.reset()
-                    total += score([(event.keyword, event.time) for event in spotter.push(samples)], words)
-                print(f"{smoothing:12} {threshold:9}  " + "{:5} {:4} {:10} {:7} {:10}".format(*astuple(total)))
+        sweep(model, list(stitch(options.data, options.noise, options.split, options.recordings)))
+        if options.speech:
+            folder = options.speech / options.split
+            count_alarms(model, list_sentences(folder, options.speech / "transcripts.csv", KEYWORDS))
     except KwsError as error:
         print(f"models.operating_point: {error}", file=sys.stderr)
         return 1

@@ -116,18 +116,25 @@ def load_recordings(paths: Iterable[Path]) -> Recordings:
     return Recordings(samples, np.arange(0, max(1, len(samples) - 2 * CLIP), SAMPLE_RATE // 20))
 
 
-def load_speech(folder: Path, transcripts: Path, keywords: Iterable[str]) -> tuple[Recordings, Recordings]:
-    """Sentences in which none of `keywords` is spoken -> (slices with speech, slices of pauses).
+def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> list[Path]:
+    """Recordings of `folder` in which none of `keywords` is spoken.
 
     `transcripts` is a CSV with the columns `path` and `keywords_spoken`; a sentence without a row, or with `?` there,
-    is left out. A slice counts as speech when a third of it is voiced, as a pause when none of it is; the slices
-    between are neither, since a pause in speech is silence and no unknown word.
+    is left out.
     """
     with transcripts.open(newline="") as file:
         spoken = {Path(row["path"]).name: set(row["keywords_spoken"].split()) for row in csv.DictReader(file)}
     forbidden = {"?", *keywords}
-    paths = [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
-    recordings = load_recordings(paths)
+    return [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
+
+
+def load_speech(folder: Path, transcripts: Path, keywords: Iterable[str]) -> tuple[Recordings, Recordings]:
+    """Sentences in which none of `keywords` is spoken -> (slices with speech, slices of pauses).
+
+    A slice counts as speech when a third of it is voiced, as a pause when none of it is; the slices
+    between are neither, since a pause in speech is silence and no unknown word.
+    """
+    recordings = load_recordings(list_sentences(folder, transcripts, keywords))
     activity = VoiceActivity(mode=2)
     voiced = np.array(activity.push(recordings.samples.astype(np.float32) / 32768))
     running = np.concatenate(([0], np.cumsum(voiced)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import log10
 
 from rich.console import Console
@@ -21,8 +22,8 @@ def live_view(listener: Listener) -> Live:
         console=Console(stderr=True),
         refresh_per_second=10,
         transient=True,
-        # Events are printed to stdout by us; rich must neither take nor delay them.
-        redirect_stdout=False,
+        # On a terminal rich must print the events above the line; elsewhere stdout is none of its business.
+        redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=False,
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,12 +17,13 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kws_stream.errors import KwsError
@@ -28,6 +31,9 @@ from models.augment import AugmentConfig
 from models.batches import Sources, TrainingBatches, TrainingData, load_training_data, load_validation
 from models.registry import find_architecture, list_architectures, parameter_count
 from models.task import KeywordTask, measure_frontend
+
+AVERAGING_DECAY = 0.998
+"""a step; some 350 steps until half of it is forgotten"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,6 +74,12 @@ class Seeds(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         torch.manual_seed(self.batches.seed * 1_000_003 + trainer.global_step)
+
+
+def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+    """Exponential averaging of the weights that forgets faster at first, so that short runs are averaged, too."""
+    decay = min(AVERAGING_DECAY, (1 + count.item()) / (10 + count.item()))
+    return decay * averaged + (1 - decay) * current
 
 
 def describe(options: argparse.Namespace, data: TrainingData) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def train(options: argparse.Namespace) -> Path:
         logger=TensorBoardLogger(run, name="", version=""),
         callbacks=[
             Seeds(batches),
-            EMAWeightAveraging(decay=0.998),
+            WeightAveraging(avg_fn=average),
             early,
             best,
             latest,
@@ -158,6 +170,9 @@ class Report(Callback):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    # Lightning advertises, and advises loaders of many processes; ours reads from memory.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
     try:
         print(train(parse_arguments(arguments)))
     except KwsError as error:

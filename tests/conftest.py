@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from kws_stream import KeywordModel
+from models.operating_point import stitch
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "keywords.flac"
 
@@ -34,6 +35,16 @@ def example() -> NDArray[np.int16]:
     """The bundled recording: the ten keywords among other words."""
     samples, _ = soundfile.read(EXAMPLE, dtype="int16")
     return samples
+
+
+@pytest.fixture(scope="session")
+def keywords(example: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Ten keywords over noise: of ten real speakers where KWS_DATA is set, else the bundled recording."""
+    folder = os.environ.get("KWS_DATA")
+    if not folder:
+        return example
+    (recording,) = stitch(Path(folder, "speech_commands"), Path(folder, "noise", "val"), "val", count=1)
+    return recording[0]
 
 
 @pytest.fixture(scope="session")

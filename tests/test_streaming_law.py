@@ -42,10 +42,10 @@ def pushed(push: Callable[[Any], Any], samples: NDArray[Any], lengths: list[int]
 
 
 @pytest.fixture(scope="module")
-def noisy(example: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Speech with digital silence in between, so that the gate opens and closes."""
+def noisy(keywords: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Words with digital silence in between, so that the gate opens and closes."""
     silence = np.zeros(2 * RATE, np.float32)
-    words = to_float(example)[: 10 * RATE]
+    words = to_float(keywords)[: 10 * RATE]
     return np.concatenate([silence, words[: 4 * RATE], silence, words[4 * RATE :], silence])
 
 

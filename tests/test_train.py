@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.batches import Sources, TrainingBatches, load_training_data, load_validation
 from models.labels import LABELS
 from models.task import KeywordTask, load_checkpoint
-from models.train import main
+from models.train import average, main
 from tests.corpus import write_corpus
 
 # Lightning's own use of torch, and its advice on loaders that hold everything in memory.
@@ -87,6 +87,12 @@ def test_the_same_seed_gives_the_same_network_and_another_one_another(corpus: Pa
     first, again, other = (next(iter(TrainingBatches(data, 8, seed))) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first.samples, other.samples)
+
+
+def test_the_weights_are_averaged_from_the_start() -> None:
+    averaged, current = torch.zeros(3), torch.ones(3)
+    torch.testing.assert_close(average(averaged, current, torch.tensor(1)), current * 9 / 11)
+    torch.testing.assert_close(average(averaged, current, torch.tensor(100_000)), current * 0.002)
 
 
 def test_early_stopping_ends_a_run_that_learns_nothing(corpus: Path, tmp_path: Path) -> None:

@@ -107,10 +107,10 @@ class GateConfig:
 class KeywordThreshold:
     """When one keyword fires, and when it may fire again."""
 
-    threshold: float = 0.7
+    threshold: float = 0.6
     """smoothed posterior from which on the keyword fires"""
 
-    release: float = 0.4
+    release: float = 0.3
     """it fires again only after its smoothed posterior fell below this"""
 
     refractory_ms: float = 500.0
@@ -126,7 +126,7 @@ class KeywordThreshold:
 class DecoderConfig:
     """From posteriors to events."""
 
-    smoothing_ms: float = 240.0
+    smoothing_ms: float = 400.0
     """posteriors of this much audio are averaged (Chen, Parada, Heigold 2014, their w_smooth)"""
 
     default: KeywordThreshold = KeywordThreshold()

@@ -35,7 +35,7 @@ class KeywordTask(L.LightningModule):
         frontend: dict[str, Any],
         augmentation: dict[str, Any] | None = None,
         labels: tuple[str, ...] = LABELS,
-        learning_rate: float = 2e-3,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
         label_smoothing: float = 0.05,
         provenance: dict[str, Any] | None = None,

@@ -73,7 +73,7 @@ UTTERANCES = (
     Utterance("down", "flite", "slt", 1.0),
     Utterance("happy", "espeak-ng", "en-us+f4", 1.0),
     Utterance("right", "espeak-ng", "en-gb-scotland", 1.25),
-    Utterance("bird", "espeak-ng", "en-us+steph", 1.0),
+    Utterance("cloud", "flite", "kal16", 1.0),
     Utterance("on", "flite", "slt", 1.2),
     Utterance("table", "flite", "awb", 0.9),
     Utterance("off", "flite", "awb", 1.2),

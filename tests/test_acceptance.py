@@ -27,6 +27,7 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
     for samples, words in stitch(data / "speech_commands", data / "noise" / "test", "test", count=3):
         soundfile.write(tmp_path / "stitched.wav", samples, 16_000)
         total += score(listen(tmp_path / "stitched.wav"), words)
+    print(total)
     assert total.words == 30
     assert total.hits >= 24, total
     assert total.outside <= 1, total

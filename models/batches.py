@@ -60,10 +60,24 @@ class Sources:
     cache: Path | None = None
     """a folder for decoded clips"""
 
+    val_noise: Path | None = None
+    """a folder of noise for validation"""
+
     def noise_folders(self) -> tuple[Path, ...]:
-        """The named ones, or the corpus' own."""
-        own = self.corpus / BACKGROUND
-        return self.noise or ((own,) if own.is_dir() else ())
+        """The named ones, or the corpus' own, or `background/` and `train/` of a folder `noise/` beside it."""
+        if self.noise:
+            return self.noise
+        if (own := self.corpus / BACKGROUND).is_dir():
+            return (own,)
+        beside = self.corpus.resolve().parent / "noise"
+        return tuple(path for path in (beside / "background", beside / "train") if path.is_dir())
+
+    def val_noise_folders(self) -> tuple[Path, ...]:
+        """The named one, or `noise/val/` beside the corpus, or else those of the training."""
+        beside = self.corpus.resolve().parent / "noise" / "val"
+        if self.val_noise:
+            return (self.val_noise,)
+        return (beside,) if beside.is_dir() else self.noise_folders()
 
 
 class Batch(NamedTuple):
@@ -103,7 +117,7 @@ def load_training_data(sources: Sources, seed: int = 0) -> TrainingData:
         label: load_clips([c for c in clips if c.label == label], CODED_SHARE, seed, sources.cache)
         for label in (*KEYWORDS, UNKNOWN)
     }
-    noise = load_noise(sources)
+    noise = load_noise(sources.noise_folders(), sources.corpus)
     speech, pauses = load_sentences(sources, "train") if sources.speech else (None, None)
     responses = (
         torch.from_numpy(load_impulse_responses(list_audio(sources.impulse_responses)))
@@ -120,11 +134,10 @@ def load_training_data(sources: Sources, seed: int = 0) -> TrainingData:
     return TrainingData(by_label, noise, responses, speech, pauses, facts)
 
 
-def load_noise(sources: Sources) -> Recordings:
-    """The recordings of all noise folders."""
-    folders = sources.noise_folders()
+def load_noise(folders: tuple[Path, ...], corpus: Path) -> Recordings:
+    """The recordings of all noise folders; AudioError, naming the corpus, when there are none."""
     if not folders:
-        raise AudioError(f"no noise: {sources.corpus} has no {BACKGROUND}; name a folder of noise recordings (--noise)")
+        raise AudioError(f"no noise: {corpus} has no {BACKGROUND}; name a folder of noise recordings (--noise)")
     return load_recordings([path for folder in folders for path in list_audio(folder)])
 
 
@@ -183,15 +196,14 @@ class TrainingBatches(IterableDataset[Batch]):
         return rows
 
 
-def load_validation(sources: Sources, val_noise: Path | None, seed: int = 0) -> tuple[Tensor, Tensor, list[Clip]]:
+def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor, list[Clip]]:
     """The validation clips as they are, and silence: `(clips, CLIP)` float32, `(clips,)` label indices, the clips.
 
-    Silence is a tenth as many slices as there are clips, of the folder `val_noise`, or of the training noise when there
-    is none.
+    Silence is a tenth as many slices as there are clips, of `val_noise_folders`.
     """
     clips = list_clips(sources.corpus, "val")
     words = load_clips(clips, cache=sources.cache)
-    noise = load_recordings(list_audio(val_noise)) if val_noise else load_noise(sources)
+    noise = load_noise(sources.val_noise_folders(), sources.corpus)
     silence = noise.draw(np.random.default_rng(seed), max(1, len(clips) // 10))
     samples = np.concatenate([words.samples, silence])
     labels = [LABELS.index(clip.label) for clip in clips] + [LABELS.index(SILENCE)] * len(silence)

@@ -44,8 +44,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     data.add_argument(
         "--data", type=Path, required=True, help="folder of word folders, or of train/ val/ test/ of those"
     )
-    data.add_argument("--noise", type=Path, nargs="+", default=[], help="folders of noise (default: the corpus' own)")
-    data.add_argument("--val-noise", type=Path, help="folder of noise for validation")
+    data.add_argument(
+        "--noise",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders of noise (default: the corpus' own, or noise/ beside it)",
+    )
+    data.add_argument("--val-noise", type=Path, help="folder of noise for validation (default: noise/val beside it)")
     data.add_argument("--rir", type=Path, help="folder of room impulse responses")
     data.add_argument("--words", type=Path, nargs="+", default=[], help="more folders of train/ val/ of word folders")
     data.add_argument("--speech", type=Path, help="folder of train/ val/ and transcripts.csv: running speech")
@@ -116,10 +122,16 @@ def train(options: argparse.Namespace) -> Path:
     """Train, and return the path of the best checkpoint by validation loss."""
     run = options.run or Path("runs") / f"{options.architecture}-{options.seed}"
     sources = Sources(
-        options.data, tuple(options.noise), options.rir, tuple(options.words), options.speech, run.parent / "cache"
+        options.data,
+        tuple(options.noise),
+        options.rir,
+        tuple(options.words),
+        options.speech,
+        cache=run.parent / "cache",
+        val_noise=options.val_noise,
     )
     data = load_training_data(sources)
-    samples, labels, _ = load_validation(sources, options.val_noise)
+    samples, labels, _ = load_validation(sources)
     task = build_task(options, data)
     task.responses = data.responses
     print(f"{options.architecture}: {parameter_count(task.network):,} parameters, {data.facts}", file=sys.stderr)

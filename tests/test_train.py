@@ -111,9 +111,20 @@ def test_a_batch_holds_every_label_in_its_share(corpus: Path) -> None:
 
 
 def test_validation_clips_come_as_they_are(corpus: Path) -> None:
-    samples, labels, clips = load_validation(Sources(corpus), None)
+    samples, labels, clips = load_validation(Sources(corpus))
     assert len(samples) == len(labels) == len(clips) + len(clips) // 10
     assert sum(label == LABELS.index("silence") for label in labels.tolist()) == len(clips) // 10
+
+
+def test_noise_is_found_in_the_corpus_or_beside_it(corpus: Path, tmp_path: Path) -> None:
+    assert Sources(corpus).noise_folders() == Sources(corpus).val_noise_folders() == (corpus / "_background_noise_",)
+    for name in ("background", "train", "val"):
+        (tmp_path / "noise" / name).mkdir(parents=True)
+    beside = Sources(tmp_path / "words")
+    assert beside.noise_folders() == (tmp_path / "noise" / "background", tmp_path / "noise" / "train")
+    assert beside.val_noise_folders() == (tmp_path / "noise" / "val",)
+    named = Sources(tmp_path / "words", noise=(tmp_path,), val_noise=corpus)
+    assert (named.noise_folders(), named.val_noise_folders()) == ((tmp_path,), (corpus,))
 
 
 @pytest.mark.parametrize(

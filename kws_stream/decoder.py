@@ -59,13 +59,13 @@ class PosteriorDecoder:
                 self._asleep[:] = False
             self._last_end = end
             self._recent.append(row[self._keywords])
-            score: Floats = np.add.reduce(self._recent) / np.float32(
+            score: Floats = np.add.reduce(list(self._recent)) / np.float32(
                 len(self._recent)
             )  # (keywords,); cheaper than mean
             self._asleep &= score >= self._release
             resting = self._asleep | (at - self._last_event < self._refractory)
             margin = np.where(resting, -1.0, score - self._threshold)
-            best = int(margin.argmax())
+            best = int(np.argmax(margin))
             if margin[best] >= 0:
                 self._asleep[best] = True
                 self._last_event[best] = at

@@ -98,6 +98,6 @@ def evaluate_clips(model: KeywordModel, clips: Sequence[tuple[Path, int]]) -> Ev
     labels = model.metadata.labels
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     for path, truth in clips:
-        answer = model.classify(read_clip(path, model.metadata.frontend.sample_rate)).argmax()
+        answer = np.argmax(model.classify(read_clip(path, model.metadata.frontend.sample_rate)))
         confusion[truth, answer] += 1
     return Evaluation(labels, confusion)

@@ -49,10 +49,10 @@ def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
     window, filters = _tables(config)
     samples = np.ascontiguousarray(samples, np.float32)
     # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
-    strided = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
+    strided: Floats = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
     # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
     spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+    power: Floats = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
     if filters is not None:
         power = power @ filters  # (frames, bins)
     power += np.float32(config.floor)
@@ -100,4 +100,5 @@ def mel_filters(config: FrontendConfig) -> Floats:
     distance = corners[None, :] - bins_hz[:, None]  # (dft bins, mel_bins + 2)
     rising = -distance[:, :-2] / widths[:-1]
     falling = distance[:, 2:] / widths[1:]
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    filters: Floats = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return filters

@@ -61,7 +61,7 @@ class KeywordSpotter:
         self._spans: list[Span] = []
         self._origin: int = 0  # samples in front of the last loss
         self._position: int = 0  # samples since then
-        self._features = np.empty((0, self._config.bins), np.float32)
+        self._features: Floats = np.empty((0, self._config.bins), np.float32)
         self._dropped = 0  # frames that came before the first of _features
         self._next = self._context  # frames up to the next inference
         self.inferences: int = 0

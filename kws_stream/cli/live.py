@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from math import log10
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -33,7 +34,7 @@ def status_line(listener: Listener) -> Text:
     spotter = listener.spotter
     level = max(QUIETEST_DB, 20 * log10(max(listener.level, 1e-6)))
     bar = "#" * round(BAR * (1 - level / QUIETEST_DB))
-    best = int(spotter.posteriors.argmax())
+    best = int(np.argmax(spotter.posteriors))
     answer = (
         f"{spotter.model.metadata.labels[best]} {spotter.posteriors[best]:.2f}"
         if spotter.listening and spotter.inferences

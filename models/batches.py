@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from kws_stream.errors import AudioError
-from models.dataset import BACKGROUND, Clip, fingerprint, list_audio, list_clips
+from models.dataset import BACKGROUND, fingerprint, list_audio, list_clips
 from models.labels import KEYWORDS, LABELS, SILENCE, UNKNOWN
 from models.recordings import (
     CLIP,
@@ -196,8 +196,8 @@ class TrainingBatches(IterableDataset[Batch]):
         return rows
 
 
-def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor, list[Clip]]:
-    """The validation clips as they are, and silence: `(clips, CLIP)` float32, `(clips,)` label indices, the clips.
+def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """The validation clips as they are, and silence: `(clips, CLIP)` float32, `(clips,)` label indices.
 
     Silence is a tenth as many slices as there are clips, of `val_noise_folders`.
     """
@@ -207,7 +207,7 @@ def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor, li
     silence = noise.draw(np.random.default_rng(seed), max(1, len(clips) // 10))
     samples = np.concatenate([words.samples, silence])
     labels = [LABELS.index(clip.label) for clip in clips] + [LABELS.index(SILENCE)] * len(silence)
-    return to_tensor(samples), torch.tensor(labels), clips
+    return to_tensor(samples), torch.tensor(labels)
 
 
 def to_tensor(samples: Samples) -> Tensor:

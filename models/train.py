@@ -104,7 +104,7 @@ def describe(options: argparse.Namespace, data: TrainingData) -> dict[str, Any]:
 
 
 def build_task(options: argparse.Namespace, data: TrainingData) -> KeywordTask:
-    """A fresh network whose front end is standardised on a thousand augmented training clips."""
+    """A fresh network whose front end is standardised on a thousand training rows."""
     L.seed_everything(options.seed, verbose=False)
     found = find_architecture(options.architecture)
     sample = next(iter(TrainingBatches(data, 1000, options.seed)))
@@ -131,7 +131,7 @@ def train(options: argparse.Namespace) -> Path:
         val_noise=options.val_noise,
     )
     data = load_training_data(sources)
-    samples, labels, _ = load_validation(sources)
+    samples, labels = load_validation(sources)
     task = build_task(options, data)
     task.responses = data.responses
     print(f"{options.architecture}: {parameter_count(task.network):,} parameters, {data.facts}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Processes that hear a virtual microphone."""
+"""Processes that hear a virtual microphone, and the scripts that some of them run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,54 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.virtual_microphone import VirtualMicrophone
+
+CALLBACK = """
+import json, sys, threading
+from contextlib import suppress
+from kws_stream import Listener
+
+heard = []
+
+def on_keyword(event):
+    heard.append(event)
+    print(json.dumps({"keyword": event.keyword, "time": event.time}), flush=True)
+    if len(heard) == 1:
+        raise RuntimeError("a fault of the callback")
+
+with suppress(KeyboardInterrupt), Listener(sys.argv[1], device="pulse", on_keyword=on_keyword) as listener:
+    listener.wait()
+
+# A device that is still open when the process ends makes it hang or crash, sometimes.
+assert "kws-listener" not in [thread.name for thread in threading.enumerate()]
+"""
+
+ASYNC = """
+import asyncio, json, sys
+from contextlib import suppress
+from kws_stream import Listener
+
+async def main():
+    async for event in Listener(sys.argv[1], device="pulse"):
+        print(json.dumps({"keyword": event.keyword, "time": event.time}), flush=True)
+
+with suppress(KeyboardInterrupt):
+    asyncio.run(main())
+"""
+
+SPECTRUM = """
+import json, sys
+import numpy as np
+from kws_stream import MicrophoneSource
+
+rate, heard = int(sys.argv[1]), []
+try:
+    for block in MicrophoneSource("pulse").blocks(rate):
+        heard.append(block.samples)
+except KeyboardInterrupt:
+    signal = np.concatenate(heard)
+    hertz = np.argmax(np.abs(np.fft.rfft(signal))) * rate / len(signal)
+    print(json.dumps({"hertz": float(hertz), "peak": float(np.percentile(signal, 99.9))}))
+"""
 
 
 class Listening:

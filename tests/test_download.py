@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +19,7 @@ from torchaudio.datasets import SPEECHCOMMANDS, speechcommands
 
 from kws_stream.errors import KwsError
 from models import download
-from tests.archive_server import Server, serve
+from tests.archive_server import Server, pack, serve
 
 # torchaudio unpacks without naming a filter; the archives are verified before.
 pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will, by default, filter extracted tar archives")
@@ -58,16 +57,6 @@ def contents() -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def archive(contents: dict[str, bytes]) -> bytes:
     return pack(contents)
-
-
-def pack(contents: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, data in contents.items():
-            member = tarfile.TarInfo(f"./{name}")  # the official archives write "./" too
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def sha256(data: bytes) -> str:

@@ -21,7 +21,7 @@ import soundfile
 
 from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordThreshold, spot
 from kws_stream.microphone import PATIENCE_SECONDS
-from tests.listening import Listening, LiveListening
+from tests.listening import ASYNC, CALLBACK, SPECTRUM, Listening, LiveListening
 from tests.virtual_microphone import VirtualMicrophone, missing, wait_until
 
 MODEL = "lightcnn"
@@ -33,54 +33,6 @@ CLEAR = DecoderConfig(default=KeywordThreshold(threshold=0.9))
 
 KWS_LISTEN = (sys.executable, "-m", "kws_stream.cli.listen")
 LISTEN_JSON = (*KWS_LISTEN, "--model", MODEL, "--device", "pulse", "--json")
-
-CALLBACK = """
-import json, sys, threading
-from contextlib import suppress
-from kws_stream import Listener
-
-heard = []
-
-def on_keyword(event):
-    heard.append(event)
-    print(json.dumps({"keyword": event.keyword, "time": event.time}), flush=True)
-    if len(heard) == 1:
-        raise RuntimeError("a fault of the callback")
-
-with suppress(KeyboardInterrupt), Listener(sys.argv[1], device="pulse", on_keyword=on_keyword) as listener:
-    listener.wait()
-
-# A device that is still open when the process ends makes it hang or crash, sometimes.
-assert "kws-listener" not in [thread.name for thread in threading.enumerate()]
-"""
-
-ASYNC = """
-import asyncio, json, sys
-from contextlib import suppress
-from kws_stream import Listener
-
-async def main():
-    async for event in Listener(sys.argv[1], device="pulse"):
-        print(json.dumps({"keyword": event.keyword, "time": event.time}), flush=True)
-
-with suppress(KeyboardInterrupt):
-    asyncio.run(main())
-"""
-
-SPECTRUM = """
-import json, sys
-import numpy as np
-from kws_stream import MicrophoneSource
-
-rate, heard = int(sys.argv[1]), []
-try:
-    for block in MicrophoneSource("pulse").blocks(rate):
-        heard.append(block.samples)
-except KeyboardInterrupt:
-    signal = np.concatenate(heard)
-    hertz = np.argmax(np.abs(np.fft.rfft(signal))) * rate / len(signal)
-    print(json.dumps({"hertz": float(hertz), "peak": float(np.percentile(signal, 99.9))}))
-"""
 
 
 @pytest.fixture(scope="module")

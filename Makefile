@@ -6,10 +6,10 @@ KWS_DATA ?= $(wildcard ../shared/data)
 export KWS_DATA := $(abspath $(KWS_DATA))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint lightcnn clean system
+.PHONY: demo test test-slow lint clean system
 
 demo: $(VENV)/.runtime
-	$(BIN)/kws-listen --model lightcnn.onnx examples/keywords.flac
+	$(BIN)/kws-listen examples/keywords.flac
 
 test: $(VENV)/.train system lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -39,13 +39,7 @@ $(VENV)/.train: pyproject.toml | $(VENV)/bin/python
 system:
 	@sh tests/system-packages.sh
 
-# From the recordings in KWS_DATA to the model that ships; about 40 minutes on two cores.
-lightcnn: $(VENV)/.train
-	$(BIN)/python -m models.train lightcnn --data $(KWS_DATA)/speech_commands \
-	    --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background --val-noise $(KWS_DATA)/noise/val \
-	    --rir $(KWS_DATA)/rir/train --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words \
-	    --speech $(KWS_DATA)/speech
-	$(BIN)/python -m export runs/lightcnn-0/best.ckpt -o kws_stream/zoo/lightcnn.onnx
+include zoo.mk
 
 clean:
 	rm -rf $(VENV) runs dist

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,7 +14,8 @@ from export.onnx import build_metadata, update_checksums, write
 from kws_stream.config import DecoderConfig, GateConfig, KeywordThreshold
 from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import wilson_interval
-from models.batches import to_tensor
+from models.batches import Sources, load_validation, to_tensor
+from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration
 from models.dataset import list_clips
 from models.labels import LABELS
 from models.recordings import load_clips
@@ -28,34 +29,80 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser("python -m export", description="Export a checkpoint of models.train to ONNX.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
-    parser.add_argument("--data", type=Path, help="clips to verify on (default: the folder it was trained on)")
+    parser.add_argument(
+        "--data", type=Path, help="clips to verify on and calibrate with (default: the folder it was trained on)"
+    )
     parser.add_argument("--licence", default=LICENCE)
     defaults, decoder = KeywordThreshold(), DecoderConfig()
     parser.add_argument("--threshold", type=float, default=defaults.threshold)
     parser.add_argument("--release", type=float, default=defaults.release)
     parser.add_argument("--refractory-ms", type=float, default=defaults.refractory_ms)
     parser.add_argument("--smoothing-ms", type=float, default=decoder.smoothing_ms)
+    parser.add_argument(
+        "--no-calibration", dest="calibration", action="store_false", help="export the logits as they were trained"
+    )
     return parser.parse_args(arguments)
 
 
-def measure(task: KeywordTask, samples: torch.Tensor, labels: list[str]) -> dict[str, Any]:
-    """Accuracy on the validation clips `(clips, n)`, which chose the checkpoint: optimistic, and it says so."""
-    with torch.no_grad():
-        answers = torch.cat([task(batch).argmax(1) for batch in samples.split(256)])
-    hits = sum(LABELS[answer] == label for answer, label in zip(answers.tolist(), labels, strict=True))
+class Validation(NamedTuple):
+    """The validation clips, and silence where noise is found beside them."""
+
+    samples: torch.Tensor
+    """`(clips, n)` float32"""
+    labels: torch.Tensor
+    """`(clips,)` index into LABELS"""
+    speakers: list[str]
+    """of each clip; every silence is its own"""
+    words: int
+    """clips that are words; they come first"""
+
+
+def load(corpus: Path) -> Validation:
+    """Decode; AudioError when `corpus` holds no validation clips."""
+    clips, sources = list_clips(corpus, "val"), Sources(corpus)
+    if sources.val_noise_folders():
+        samples, labels = load_validation(sources)
+    else:
+        print(f"no noise in or beside {corpus}: validated without silence", file=sys.stderr)
+        samples = to_tensor(load_clips(clips).samples)
+        labels = torch.tensor([LABELS.index(clip.label) for clip in clips])
+    speakers = [clip.speaker for clip in clips] + [f"silence {row}" for row in range(len(clips), len(labels))]
+    return Validation(samples, labels, speakers, len(clips))
+
+
+def measure(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
+    """Accuracy of logits `(clips, labels)` on the clips that chose the checkpoint: optimistic, and it says so."""
+    hits = int((logits.argmax(1) == labels).sum())
     low, high = wilson_interval(hits, len(labels))
     return {
-        "validation": {
-            "accuracy": round(hits / len(labels), 4),
-            "interval": [round(low, 4), round(high, 4)],
-            "clips": len(labels),
-            "note": "spoken labels of the split that also chose the checkpoint",
-        }
+        "accuracy": round(hits / len(labels), 4),
+        "interval": [round(low, 4), round(high, 4)],
+        "clips": len(labels),
+        "note": "spoken labels of the split that also chose the checkpoint",
+    }
+
+
+def calibrate(task: KeywordTask, logits: torch.Tensor, validation: Validation) -> dict[str, Any]:
+    """Divide the logits of `task` by the temperature that the clips ask for, and report what that changes."""
+    labels = validation.labels
+    temperature = float(f"{fit_temperature(logits, labels):.4g}")
+    task.network = Scaled(task.network, temperature).eval()
+    figures = {
+        "before": logits,
+        "after": logits / temperature,
+        "held_out": cross_scaled(logits, labels, validation.speakers),
+    }
+    return {
+        "temperature": temperature,
+        **{name: measure_calibration(values, labels) for name, values in figures.items()},
+        "clips": len(labels),
+        "silence": len(labels) - validation.words,
+        "note": "nll in nats; the temperature was fitted on these clips, held_out on those of other speakers",
     }
 
 
 def export(options: argparse.Namespace) -> None:
-    """Load, measure, write, verify."""
+    """Load, measure, calibrate, write, verify."""
     try:
         values = KeywordThreshold(options.threshold, options.release, options.refractory_ms)
         decoder = DecoderConfig(options.smoothing_ms, values)
@@ -65,15 +112,21 @@ def export(options: argparse.Namespace) -> None:
     corpus = options.data or task.hparams["corpus"]
     if corpus is None:
         raise ModelError("the checkpoint names no corpus; give a folder of real clips to verify on (--data)")
-    clips = list_clips(Path(corpus), "val")
-    samples = to_tensor(load_clips(clips).samples)
-    accuracy = measure(task, samples, [clip.label for clip in clips])
+    validation = load(Path(corpus))
+    with torch.no_grad():
+        logits = torch.cat([task(batch) for batch in validation.samples.split(256)])  # (clips, labels)
+    accuracy = {"validation": measure(logits[: validation.words], validation.labels[: validation.words])}
+    if options.calibration:
+        accuracy["calibration"] = calibrate(task, logits, validation)
     metadata = build_metadata(task, options.licence, accuracy, decoder, GateConfig())
-    result = write(task, metadata, options.output, samples[:: max(1, len(samples) // 256)])
+    samples = validation.samples[:: max(1, len(validation.samples) // 256)]
+    result = write(task, metadata, options.output, samples)
     update_checksums(options.output)
     print(
         f"{options.output}: {options.output.stat().st_size / 1e6:.2f} MB, verified on {result.clips} clips "
-        f"(logits within {result.logits:.1e}, posteriors within {result.posteriors:.1e}), validation {accuracy}",
+        f"(logits within {result.logits:.1e}, posteriors within {result.posteriors:.1e})",
+        *(f"{name}: {figures}" for name, figures in accuracy.items()),
+        sep="\n",
         file=sys.stderr,
     )
 

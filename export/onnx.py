@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from export.golden import golden_samples
 from export.verify import Verification, verify
 from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.metadata import Golden, ModelMetadata
+from models.complexity import count_multiplies
+from models.registry import parameter_count
 from models.task import KeywordTask
 
 STRIDE_FRAMES = 8
@@ -40,7 +43,12 @@ def build_metadata(
         gate=gate,
         decoder=decoder,
         licence=licence,
-        training={"architecture": task.hparams["architecture"], **(task.hparams["provenance"] or {})},
+        training={
+            "architecture": task.hparams["architecture"],
+            "parameters": parameter_count(task.network),
+            "multiplies": count_multiplies(task.network, task.frames, task.config.bins),
+            **(task.hparams["provenance"] or {}),
+        },
         accuracy=accuracy,
     )
 
@@ -73,18 +81,24 @@ def write(task: KeywordTask, metadata: ModelMetadata, output: Path, clips: torch
 
     Raises ModelError when the verification fails; `output` is then what it was before.
     """
+    with replacing(output) as part:
+        part.write_bytes(to_onnx(task, metadata).SerializeToString())
+        return verify(part, task, clips)
+
+
+@contextlib.contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A file to write, beside `output`; it takes that place when the block ends well, and is removed when not."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(suffix=".onnx", dir=output.parent)
+    descriptor, name = tempfile.mkstemp(suffix=output.suffix, dir=output.parent)
+    os.close(descriptor)
     part = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(to_onnx(task, metadata).SerializeToString())
-        result = verify(part, task, clips)
+        yield part
         part.chmod(0o644)
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-    return result
 
 
 def update_checksums(model: Path) -> None:

@@ -1,9 +1,10 @@
-"""How often a model is right on clips, and how sure that figure is."""
+"""How often a model is right on clips, how sure that figure is, and whether the model knows how sure it may be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from kws_stream.sources import FileSource
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 Z95 = 1.959964
+BINS = 15
+"""of the calibration error, as Guo et al. count"""
 
 
 def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
@@ -29,16 +32,69 @@ def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """How often answers are right, by how probable they were held: the reliability diagram, bin by bin.
+
+    The posterior of the answer is the confidence; bins of equal width, (m / bins, (m + 1) / bins]. Guo et al. 2017
+    (1706.04599), section 2.
+    """
+
+    confidence: NDArray[np.float64]
+    """`(bins,)` mean confidence; 0 in empty bins"""
+    accuracy: NDArray[np.float64]
+    """`(bins,)` share of right answers; 0 in empty bins"""
+    count: NDArray[np.int64]
+    """`(bins,)` answers"""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the gap between accuracy and confidence, averaged over the answers."""
+        return float(np.average(np.abs(self.accuracy - self.confidence), weights=self.count))
+
+    @property
+    def mean_confidence(self) -> float:
+        return float(np.average(self.confidence, weights=self.count))
+
+
+def measure_reliability(
+    posteriors: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], bins: int = BINS
+) -> Reliability:
+    """Compare posteriors `(clips, labels)` with the true labels `(clips,)`, of one clip or more."""
+    confidence = posteriors.max(1).astype(np.float64)  # (clips,)
+    right = posteriors.argmax(1) == labels
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    claimed, true = (np.bincount(index, weights, bins) / count.clip(1) for weights in (confidence, right))
+    return Reliability(claimed, true, count)
+
+
+def expected_calibration_error(
+    posteriors: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], bins: int = BINS
+) -> float:
+    """`Reliability.error` of posteriors `(clips, labels)`: 0 when answers are right as often as they claim."""
+    return measure_reliability(posteriors, labels, bins).error
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """Counts of clips by what they are and what they were taken for."""
+    """What clips are, and what they were taken for."""
 
     labels: tuple[str, ...]
-    confusion: NDArray[np.int64]
-    """`(labels, labels)`: rows are the truth, columns the model's answers"""
+    truth: NDArray[np.int64]
+    """`(clips,)` index of each clip's label"""
+    posteriors: NDArray[np.float32]
+    """`(clips, labels)`; the most probable label is the answer"""
 
     @property
     def clips(self) -> int:
-        return int(self.confusion.sum())
+        return len(self.truth)
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts `(labels, labels)`: rows are the truth, columns the model's answers."""
+        counts = np.zeros((len(self.labels), len(self.labels)), np.int64)
+        np.add.at(counts, (self.truth, self.posteriors.argmax(1)), 1)
+        return counts
 
     @property
     def accuracy(self) -> float:
@@ -55,11 +111,16 @@ class Evaluation:
         totals = self.confusion.sum(1)
         return {label: float(self.confusion[i, i] / totals[i]) for i, label in enumerate(self.labels) if totals[i]}
 
+    @cached_property
+    def reliability(self) -> Reliability:
+        return measure_reliability(self.posteriors, self.truth)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to four digits."""
         return {
             "accuracy": round(self.accuracy, 4),
             "interval": [round(bound, 4) for bound in self.interval],
+            "ece": round(self.reliability.error, 4),
             "clips": self.clips,
             "recall": {label: round(value, 4) for label, value in self.recall.items()},
             "confusion": self.confusion.tolist(),
@@ -94,10 +155,7 @@ def read_clip(path: Path, sample_rate: int) -> NDArray[np.float32]:
 
 
 def evaluate_clips(model: KeywordModel, clips: Sequence[tuple[Path, int]]) -> Evaluation:
-    """Classify each clip by its most probable label."""
-    labels = model.metadata.labels
-    confusion = np.zeros((len(labels), len(labels)), np.int64)
-    for path, truth in clips:
-        answer = np.argmax(model.classify(read_clip(path, model.metadata.frontend.sample_rate)))
-        confusion[truth, answer] += 1
-    return Evaluation(labels, confusion)
+    """Classify each clip of `list_labelled`."""
+    rate = model.metadata.frontend.sample_rate
+    posteriors = np.stack([model.classify(read_clip(path, rate)) for path, _ in clips])  # (clips, labels)
+    return Evaluation(model.metadata.labels, np.array([truth for _, truth in clips]), posteriors)

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
+from kws_stream import zoo
 from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import AudioError
 from kws_stream.events import KeywordEvent
@@ -35,7 +36,7 @@ class Listener:
 
     def __init__(
         self,
-        model: str | Path | KeywordModel,
+        model: str | Path | KeywordModel = zoo.DEFAULT,
         source: Source | None = None,
         on_keyword: OnKeyword | None = None,
         *,
@@ -155,7 +156,7 @@ class Listener:
 
 def spot(
     path: str | Path,
-    model: str | Path | KeywordModel,
+    model: str | Path | KeywordModel = zoo.DEFAULT,
     *,
     gate: GateConfig | None = None,
     decoder: DecoderConfig | None = None,

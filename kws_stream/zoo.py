@@ -9,6 +9,8 @@ from kws_stream.errors import ModelError
 
 FOLDER = Path(__file__).with_name("zoo")
 CHECKSUMS = FOLDER / "SHA256SUMS"
+DEFAULT = "compact"
+"""The model that is meant where none is named."""
 
 
 def names() -> list[str]:

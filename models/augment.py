@@ -7,35 +7,41 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.recordings import CLIP, ROW, SAMPLE_RATE
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
     """How far the recordings are bent. Ranges are uniform."""
 
-    shift_ms: float = 200.0
-    """moves the word to either side, by at most this"""
+    shift_ms: float = 80.0
+    """moves a clip to either side, by at most this; the crop moves it by as much again"""
 
-    speed: float = 0.1
+    speed: float = 0.12
     """plays it slower or faster, pitch included, by at most this fraction"""
 
-    reverb_share: float = 0.25
+    reverb_share: float = 0.3
     """of the clips are convolved with a room impulse response"""
 
-    noise_share: float = 0.7
+    noise_share: float = 0.8
     """of the clips get noise"""
 
-    snr_db: tuple[float, float] = (0.0, 35.0)
+    snr_db: tuple[float, float] = (-2.0, 35.0)
     gain_db: tuple[float, float] = (-20.0, 6.0)
     """level of the mixture against the recording"""
 
-    tilt_db: float = 4.0
+    tilt_db: float = 6.0
     """the spectrum is tilted by at most this, end to end in either direction: microphones differ"""
 
-    time_mask: int = 8
+    time_mask: int = 12
     """frames at most in each of two masks (SpecAugment, Park et al. 2019, 1904.08779)"""
 
-    bin_mask: int = 3
+    bin_mask: int = 5
     """bins at most in each of two masks"""
+
+
+OF_FEATURES = ("tilt_db", "time_mask", "bin_mask")
+"""fields that bend features, anew each time they are used; the others bend samples, before the features are computed"""
 
 
 def uniform(batch: Tensor, low: float, high: float) -> Tensor:
@@ -44,21 +50,26 @@ def uniform(batch: Tensor, low: float, high: float) -> Tensor:
 
 
 def warp(samples: Tensor, lengths: Tensor, config: AugmentConfig) -> Tensor:
-    """Shift and change of speed by linear interpolation: `(batch, n)` -> `(batch, n)`; a short clip lands anywhere.
+    """Shift and change of speed by linear interpolation: `(batch, ROW)` -> `(batch, ROW)`.
 
-    `lengths` `(batch,)`: samples of each row that are recording, the rest being padding.
+    `lengths` `(batch,)`: samples of each row that are recording, from its beginning; the rest is padding. A short one
+    lands anywhere in the part that every crop of the row shares. One of a second or more is continued beyond its
+    ends by its mirror image, because no microphone stops at the ends of a word.
     """
     count = samples.shape[1]
-    speed = 1 + uniform(samples, -config.speed, config.speed)  # (batch, 1)
-    room = (count - lengths).unsqueeze(1) * torch.rand_like(speed)
-    shift = room + uniform(samples, -1, 1) * config.shift_ms * 16
-    at = (torch.arange(count, device=samples.device) - shift - count / 2) * speed + count / 2  # (batch, n)
-    inside = (at >= 0) & (at < count - 1)
-    at = at.clamp(0, count - 1.001)
-    left = at.long()
-    fraction = at - left
-    value = torch.lerp(samples.gather(1, left), samples.gather(1, left + 1), fraction)
-    return value * inside
+    lengths = lengths.unsqueeze(1)  # (batch, 1)
+    speed = 1 + uniform(samples, -config.speed, config.speed)
+    slack = count - lengths
+    start = slack / 2 + uniform(samples, -0.5, 0.5) * (slack - 2 * (ROW - CLIP)).clamp_min(0)
+    start = start + uniform(samples, -1, 1) * config.shift_ms * SAMPLE_RATE / 1000 * (slack > 0)
+    middle = lengths / 2
+    at = (torch.arange(count, device=samples.device) - start - middle) * speed + middle  # (batch, n) places in the clip
+    inside = (at >= 0) & (at < lengths - 1)
+    last = lengths - 1.001
+    at = torch.where(lengths >= CLIP, last - (last - at.abs()).abs(), at).clamp_min(0).minimum(last.clamp_min(0))
+    left = at.long().clamp_max(count - 2)
+    value = torch.lerp(samples.gather(1, left), samples.gather(1, left + 1), at - left)
+    return value * (inside | (lengths >= CLIP))
 
 
 def reverberate(samples: Tensor, responses: Tensor, share: float) -> Tensor:
@@ -86,6 +97,13 @@ def mix(samples: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
     mixture = samples + noise * scale * chosen
     gain = 10 ** (uniform(samples, *config.gain_db) / 20)
     return (mixture * gain).clamp(-1, 1)
+
+
+def crop(features: Tensor, frames: int) -> Tensor:
+    """A random stretch of `frames` of each row: `(batch, more frames, bins)` -> `(batch, frames, bins)`."""
+    start = torch.randint(features.shape[1] - frames + 1, (len(features), 1), device=features.device)
+    at = start + torch.arange(frames, device=features.device)  # (batch, frames)
+    return features.gather(1, at.unsqueeze(2).expand(-1, -1, features.shape[2]))
 
 
 def bend_spectrum(features: Tensor, std: float, config: AugmentConfig) -> Tensor:

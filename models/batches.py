@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from kws_stream.errors import AudioError
+from models.compose import spoken_part
 from models.dataset import BACKGROUND, fingerprint, list_audio, list_clips
 from models.labels import KEYWORDS, LABELS, SILENCE, UNKNOWN
 from models.recordings import (
     CLIP,
+    ROW,
     Clips,
     Recordings,
     Samples,
@@ -24,18 +25,40 @@ from models.recordings import (
     load_impulse_responses,
     load_recordings,
     load_speech,
+    merge,
 )
 
-UNKNOWN_SHARE, SILENCE_SHARE = 0.17, 0.08
-"""of a batch; the keywords share the rest evenly"""
-SPEECH_SHARE = 0.4
-"""of the unknown rows are slices of running speech"""
-PAUSE_SHARE = 0.15
-"""of the silence rows are pauses in running speech"""
-CODED_SHARE = 0.35
-"""of the clips were once compressed"""
-QUIET = 0.05
-"""share of the silence rows that hold digital silence, as a muted microphone delivers"""
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """How often which rows are drawn. Shares lie between 0 and 1."""
+
+    unknown_share: float = 0.22
+    silence_share: float = 0.10
+    """of all rows; the keywords share the rest evenly"""
+
+    corpus_weight: float = 2.0
+    """A folder of words is drawn from as the square root of its clips, the corpus itself as this times as often."""
+
+    speech_share: float = 0.3
+    """of the unknown rows are slices of running speech"""
+
+    parts_share: float = 0.08
+    """of the unknown rows are the first or the second half of a keyword"""
+
+    reversed_share: float = 0.04
+    """of the unknown rows are words played backwards"""
+
+    pause_share: float = 0.15
+    """of the silence rows are pauses in running speech"""
+
+    quiet_share: float = 0.05
+    """of the silence rows hold digital silence, as a muted microphone delivers"""
+
+    coded_share: float = 0.35
+    """of the clips were once compressed"""
 
 
 @dataclass(frozen=True)
@@ -84,11 +107,11 @@ class Batch(NamedTuple):
     """Raw rows; augmentation makes a training example of them."""
 
     samples: Tensor
-    """`(batch, CLIP)` float32"""
+    """`(batch, ROW)` float32, recordings at the beginning"""
     lengths: Tensor
     """`(batch,)` samples that are recording"""
     noise: Tensor
-    """`(batch, CLIP)` float32"""
+    """`(batch, ROW)` float32"""
     labels: Tensor
     """`(batch,)` index into LABELS"""
 
@@ -108,15 +131,18 @@ class TrainingData:
     """what the checkpoint says about them"""
 
 
-def load_training_data(sources: Sources, seed: int = 0) -> TrainingData:
+def load_training_data(sources: Sources, config: MixtureConfig = MixtureConfig(), seed: int = 0) -> TrainingData:
     """Decode everything; AudioError when a folder is missing or no noise is given (silence is learnt from it)."""
-    clips = list_clips(sources.corpus, "train")
-    for folder in sources.words:
-        clips += list_clips(folder, "train")
-    by_label = {
-        label: load_clips([c for c in clips if c.label == label], CODED_SHARE, seed, sources.cache)
-        for label in (*KEYWORDS, UNKNOWN)
-    }
+    folders = [list_clips(folder, "train") for folder in (sources.corpus, *sources.words)]
+    clips = [clip for folder in folders for clip in folder]
+    by_label = {}
+    for label in (*KEYWORDS, UNKNOWN):
+        chosen = [[clip for clip in folder if clip.label == label] for folder in folders]
+        if not any(chosen):
+            raise AudioError(f"no clip of {label!r} to learn from in {sources.corpus}; every label needs some")
+        parts = [load_clips(part, config.coded_share, seed, sources.cache) for part in chosen if part]
+        shares = [np.sqrt(len(part)) * (config.corpus_weight if part is chosen[0] else 1) for part in chosen if part]
+        by_label[label] = merge(parts, shares)
     noise = load_noise(sources.noise_folders(), sources.corpus)
     speech, pauses = load_sentences(sources, "train") if sources.speech else (None, None)
     responses = (
@@ -147,53 +173,73 @@ def load_sentences(sources: Sources, split: str) -> tuple[Recordings, Recordings
     return load_speech(sources.speech / split, sources.speech / "transcripts.csv", KEYWORDS)
 
 
-class TrainingBatches(IterableDataset[Batch]):
-    """An endless corpus cut into epochs: epoch e of seed s holds the same rows on every run, resumed or not."""
+class Mixture:
+    """Draws rows of all labels from everything there is; the same generator state gives the same rows."""
 
-    def __init__(self, data: TrainingData, batch_size: int, seed: int) -> None:
+    def __init__(self, data: TrainingData, config: MixtureConfig = MixtureConfig()) -> None:
         self.data = data
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-        share = (1 - UNKNOWN_SHARE - SILENCE_SHARE) / len(KEYWORDS)
-        self.shares = np.array([{UNKNOWN: UNKNOWN_SHARE, SILENCE: SILENCE_SHARE}.get(label, share) for label in LABELS])
+        self.config = config
+        others = {UNKNOWN: config.unknown_share, SILENCE: config.silence_share}
+        share = (1 - sum(others.values())) / len(KEYWORDS)
+        self.shares = np.array([others.get(label, share) for label in LABELS])
 
     def __len__(self) -> int:
-        """Batches in an epoch: as many rows as there are clips."""
-        return max(1, sum(len(clips.samples) for clips in self.data.clips.values()) // self.batch_size)
+        """As many rows as there are clips."""
+        return sum(len(clips.samples) for clips in self.data.clips.values())
 
-    def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.seed, self.epoch))
-        for _ in range(len(self)):
-            yield self._draw(rng)
-
-    def _draw(self, rng: np.random.Generator) -> Batch:
-        labels = rng.choice(len(LABELS), self.batch_size, p=self.shares)
-        samples = np.zeros((self.batch_size, CLIP), np.int16)
-        lengths = np.full(self.batch_size, CLIP)
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """`count` rows."""
+        labels = rng.choice(len(LABELS), count, p=self.shares)
+        samples = np.zeros((count, ROW), np.int16)
+        lengths = np.full(count, CLIP)
         for index, label in enumerate(LABELS):
             rows = np.flatnonzero(labels == index)
             if label == SILENCE:
-                samples[rows] = self._silence(rng, len(rows))
+                samples[rows], lengths[rows] = self._silence(rng, len(rows)), ROW
                 continue
             clips = self.data.clips[label]
             chosen = rng.choice(len(clips.samples), len(rows), p=clips.weights)
-            samples[rows], lengths[rows] = clips.samples[chosen], clips.lengths[chosen]
-            if label == UNKNOWN and self.data.speech:
-                sliced = rows[rng.random(len(rows)) < SPEECH_SHARE]
-                samples[sliced], lengths[sliced] = self.data.speech.draw(rng, len(sliced)), CLIP
-        noise = self.data.noise.draw(rng, self.batch_size)
+            samples[rows, :CLIP], lengths[rows] = clips.samples[chosen], clips.lengths[chosen]
+            if label == UNKNOWN:
+                self._replace_unknown(rng, rows, samples, lengths)
+        noise = self.data.noise.draw(rng, count)
         return Batch(to_tensor(samples), torch.from_numpy(lengths), to_tensor(noise), torch.from_numpy(labels))
+
+    def _replace_unknown(self, rng: np.random.Generator, rows: Indices, samples: Samples, lengths: Indices) -> None:
+        """Put running speech, halves of keywords and reversed words in the place of some words, at `rows`."""
+        kind = rng.random(len(rows))
+        limits = np.cumsum([self.config.speech_share, self.config.parts_share, self.config.reversed_share])
+        if self.data.speech:
+            sliced = rows[kind < limits[0]]
+            samples[sliced], lengths[sliced] = self.data.speech.draw(rng, len(sliced)), ROW
+        for row in rows[(kind >= limits[0]) & (kind < limits[1])]:
+            clips = self.data.clips[rng.choice(KEYWORDS)]
+            part = half_of(clips.samples[rng.choice(len(clips.samples), p=clips.weights)], late=rng.random() < 0.5)
+            samples[row], lengths[row] = 0, max(1, len(part))
+            samples[row, : len(part)] = part
+        for row in rows[(kind >= limits[1]) & (kind < limits[2])]:
+            samples[row, : lengths[row]] = samples[row, : lengths[row]][::-1].copy()
 
     def _silence(self, rng: np.random.Generator, count: int) -> Samples:
         """Noise, pauses between words, digital silence (which the mixing fills with noise of its own level)."""
         rows = self.data.noise.draw(rng, count)
         kind = rng.random(count)
-        rows[kind < QUIET] = rng.integers(-2, 3, (int((kind < QUIET).sum()), CLIP))
+        quiet = self.config.quiet_share
+        rows[kind < quiet] = rng.integers(-2, 3, (int((kind < quiet).sum()), ROW))
         if self.data.pauses and len(self.data.pauses.starts):
-            paused = (kind >= QUIET) & (kind < QUIET + PAUSE_SHARE)
+            paused = (kind >= quiet) & (kind < quiet + self.config.pause_share)
             rows[paused] = self.data.pauses.draw(rng, int(paused.sum()))
         return rows
+
+
+def half_of(samples: Samples, late: bool) -> Samples:
+    """The first half of the word in a clip `(n,)`, or its second: too little of it to count as the word. Nothing of a
+    clip of zeros."""
+    if not samples.any():
+        return samples[:0]
+    start, end = spoken_part(samples.astype(np.float32))
+    middle = (start + end) // 2
+    return samples[middle:end] if late else samples[start:middle]
 
 
 def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -204,7 +250,7 @@ def load_validation(sources: Sources, seed: int = 0) -> tuple[Tensor, Tensor]:
     clips = list_clips(sources.corpus, "val")
     words = load_clips(clips, cache=sources.cache)
     noise = load_noise(sources.val_noise_folders(), sources.corpus)
-    silence = noise.draw(np.random.default_rng(seed), max(1, len(clips) // 10))
+    silence = noise.draw(np.random.default_rng(seed), max(1, len(clips) // 10))[:, :CLIP]
     samples = np.concatenate([words.samples, silence])
     labels = [LABELS.index(clip.label) for clip in clips] + [LABELS.index(SILENCE)] * len(silence)
     return to_tensor(samples), torch.tensor(labels)

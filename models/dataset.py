@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from kws_stream.errors import AudioError
 from models.labels import label_of
@@ -59,13 +59,17 @@ def list_clips(root: Path, split: Split) -> list[Clip]:
 
     Three layouts, tried in this order: `root/{train,val,test}/WORD/*`; `root/WORD/*` with the official
     `validation_list.txt` and `testing_list.txt`; `root/WORD/*` split by `hash_split`. Only the asked split is opened.
-    Raises AudioError when the folder holds no clip for it.
+    Raises AudioError when the folder holds no clip for it, or is itself one split of a corpus.
     """
     if not root.is_dir():
         raise AudioError(f"no folder {root}; expected one folder a word in it, or train/ val/ test/ with those")
     if (root / "train").is_dir():
         clips = list(_word_folders(root / split))
     else:
+        whole = root.resolve().parent
+        if root.resolve().name in get_args(Split) and (whole / "train").is_dir():
+            # Split once more by hash, the test clips would end up in the training.
+            raise AudioError(f"{root} is one split of a corpus; give the whole one: {whole}")
         lists = _official_lists(root)
         clips = [clip for clip in _word_folders(root) if _split_of(clip, lists) == split]
     if not clips:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram, Spectrogram
+from torchaudio.transforms import MelScale, Spectrogram
 
 from kws_stream.config import FrontendConfig
 
@@ -17,23 +15,24 @@ class Frontend(nn.Module):
     def __init__(self, config: FrontendConfig) -> None:
         super().__init__()
         self.config = config
-        shared: dict[str, Any] = {"n_fft": config.window, "hop_length": config.hop, "center": False, "power": 2.0}
-        self.transform = (
-            MelSpectrogram(
-                config.sample_rate,
-                n_mels=config.mel_bins,
-                f_min=config.low_hz,
-                f_max=config.high_hz,
-                norm=None,
-                mel_scale="htk",
-                wkwargs={"dtype": torch.float64},
-                **shared,
-            )
+        self.spectrogram = Spectrogram(
+            config.window,
+            hop_length=config.hop,
+            power=None,
+            center=False,
+            wkwargs={"dtype": torch.float64},  # a quiet bin beside a loud one needs it: see kws_stream.frontend
+        )
+        self.mel = (
+            MelScale(
+                config.mel_bins, config.sample_rate, config.low_hz, config.high_hz, config.window // 2 + 1, norm=None
+            ).double()
             if config.kind == "log_mel"
-            else Spectrogram(wkwargs={"dtype": torch.float64}, **shared)
-        ).double()  # a quiet bin beside a loud one needs it: see kws_stream.frontend
+            else nn.Identity()
+        )
 
     def forward(self, samples: Tensor) -> Tensor:
-        power = self.transform(samples.double()).float()  # (batch, bins, frames)
+        spectrum = self.spectrogram(samples.double())  # (batch, window / 2 + 1, frames) complex
+        # Not abs(): its square root takes longer than the DFT.
+        power = self.mel(spectrum.real.square() + spectrum.imag.square()).float()  # (batch, bins, frames)
         features = (torch.log(power + self.config.floor) - self.config.mean) / self.config.std
         return features.transpose(1, 2).unsqueeze(1)  # (batch, 1, frames, bins)

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from kws_stream import DecoderConfig, KeywordModel, KeywordSpotter, KeywordThreshold
-from kws_stream.errors import KwsError
+from kws_stream.errors import AudioError, KwsError
 from models.compose import Word, compose
 from models.dataset import Split, list_audio, list_clips
 from models.labels import KEYWORDS
@@ -72,6 +72,8 @@ def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tupl
         chosen, speakers = [], set()
         for keyword in rng.permutation(KEYWORDS):
             others = [clip for clip in clips if clip.word == keyword and clip.speaker not in speakers]
+            if not others:
+                raise AudioError(f"{corpus}: expected clips of every keyword by ten speakers; {keyword!r} lacks one")
             chosen.append(others[rng.integers(len(others))])
             speakers.add(chosen[-1].speaker)
         yield compose(chosen, ground, SNR_DB, gap=(0.5, 1.5), seed=seed)

@@ -7,10 +7,12 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from kws_stream.errors import AudioError
@@ -18,9 +20,12 @@ from kws_stream.gate import VoiceActivity
 from models.dataset import Clip, fingerprint, list_audio
 
 Samples = NDArray[np.int16]
+T = TypeVar("T")
 SAMPLE_RATE = 16_000
 CLIP = 16_000
-"""Samples in a row: one second, the length of a Speech Commands clip."""
+"""Samples of a clip: one second, as in Speech Commands."""
+ROW = 18_560
+"""Samples of a training row: a clip and 160 ms more, so that the network can be shown a second from any place in it."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,18 @@ class Recordings:
     """`(n,)`"""
 
     starts: NDArray[np.int64]
-    """where a slice of `CLIP` samples may begin"""
+    """where a slice of `ROW` samples may begin"""
 
     def draw(self, rng: np.random.Generator, count: int) -> Samples:
-        """Random slices `(count, CLIP)`."""
+        """Random slices `(count, ROW)`."""
         starts = rng.choice(self.starts, count)
-        return self.samples[starts[:, None] + np.arange(CLIP)]
+        return self.samples[starts[:, None] + np.arange(ROW)]
+
+
+def shown(things: Sequence[T], doing: str) -> Iterable[T]:
+    """`things`, with a progress bar on stderr where that is a terminal."""
+    console = Console(stderr=True)
+    return track(things, doing, console=console, transient=True, disable=not console.is_terminal)
 
 
 def read_mono(path: Path) -> Samples:
@@ -86,10 +97,18 @@ def load_clips(clips: Sequence[Clip], coded_share: float = 0.0, seed: int = 0, c
     return Clips(samples, lengths, weights / weights.sum())
 
 
+def merge(parts: Sequence[Clips], shares: Sequence[float]) -> Clips:
+    """Clips of several folders as one, each drawn from in proportion to its share."""
+    samples = np.concatenate([part.samples for part in parts])
+    lengths = np.concatenate([part.lengths for part in parts])
+    weights = np.concatenate([part.weights * share for part, share in zip(parts, shares, strict=True)])
+    return Clips(samples, lengths, weights / weights.sum())
+
+
 def _decode(clips: Sequence[Clip], coded_share: float, rng: np.random.Generator) -> tuple[Samples, NDArray[np.int64]]:
     samples = np.zeros((len(clips), CLIP), np.int16)
     lengths = np.zeros(len(clips), np.int64)
-    for row, clip in enumerate(track(clips, description=f"reading {len(clips)} clips", transient=True)):
+    for row, clip in enumerate(shown(clips, f"reading {len(clips)} clips")):
         signal = read_mono(clip.path)
         if rng.random() < coded_share and len(signal):
             signal = opus_coded(signal, level=rng.uniform(0.85, 0.97))
@@ -111,9 +130,9 @@ def opus_coded(samples: Samples, level: float) -> Samples:
 
 def load_recordings(paths: Iterable[Path]) -> Recordings:
     """Decode long recordings; slices may begin anywhere."""
-    signals = [read_mono(path) for path in track(list(paths), description="reading recordings", transient=True)]
-    samples = np.concatenate([*signals, np.zeros(CLIP, np.int16)])
-    return Recordings(samples, np.arange(0, max(1, len(samples) - 2 * CLIP), SAMPLE_RATE // 20))
+    signals = [read_mono(path) for path in shown(list(paths), "reading recordings")]
+    samples = np.concatenate([*signals, np.zeros(ROW, np.int16)])
+    return Recordings(samples, np.arange(0, max(1, len(samples) - 2 * ROW), SAMPLE_RATE // 20))
 
 
 def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> list[Path]:
@@ -138,8 +157,8 @@ def load_speech(folder: Path, transcripts: Path, keywords: Iterable[str]) -> tup
     activity = VoiceActivity(mode=2)
     voiced = np.array(activity.push(recordings.samples.astype(np.float32) / 32768))
     running = np.concatenate(([0], np.cumsum(voiced)))
-    last = len(voiced) - CLIP // activity.frame
-    share = (running[CLIP // activity.frame :][: last + 1] - running[: last + 1]) / (CLIP // activity.frame)
+    long = ROW // activity.frame
+    share = (running[long:] - running[:-long]) / long
     starts = np.arange(len(share)) * activity.frame
     return (
         Recordings(recordings.samples, starts[share > 1 / 3]),

@@ -24,21 +24,24 @@ class Architecture:
     frames: int
     """context: frames that the network sees"""
 
+    paper: str = ""
+    """authors, year and arXiv id"""
 
-FAMILIES = ("lightcnn",)
+
+FAMILIES = ("lightcnn", "bcresnet", "tcresnet", "matchboxnet", "dscnn", "resnet", "mhattrnn", "kwt", "compact")
 """Modules of this package whose import registers architectures."""
 
 _ARCHITECTURES: dict[str, Architecture] = {}
 Build = TypeVar("Build", bound=Callable[..., nn.Module])
 
 
-def register(name: str, frontend: FrontendConfig, frames: int) -> Callable[[Build], Build]:
+def register(name: str, frontend: FrontendConfig, frames: int, paper: str = "") -> Callable[[Build], Build]:
     """Class decorator: enter a network under `name`; one class may stand under several names."""
 
     def enter(build: Build) -> Build:
         if name in _ARCHITECTURES:
             raise ValueError(f"architecture {name!r} is registered twice")
-        _ARCHITECTURES[name] = Architecture(build, frontend, frames)
+        _ARCHITECTURES[name] = Architecture(build, frontend, frames, paper)
         return build
 
     return enter

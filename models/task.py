@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import ModelError
 from models import augment
 from models.augment import AugmentConfig
-from models.batches import Batch
+from models.bank import Example
 from models.frontend import Frontend
 from models.labels import LABELS
 from models.registry import find_architecture
+
+WARM_UP = 0.1
+"""of the steps, until the learning rate is at its highest"""
 
 
 class KeywordTask(L.LightningModule):
@@ -37,7 +39,6 @@ class KeywordTask(L.LightningModule):
         labels: tuple[str, ...] = LABELS,
         learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
-        label_smoothing: float = 0.05,
         provenance: dict[str, Any] | None = None,
         corpus: str | None = None,
     ) -> None:
@@ -46,45 +47,46 @@ class KeywordTask(L.LightningModule):
         self.config = FrontendConfig(**frontend)
         self.augmentation = AugmentConfig(**(augmentation or {}))
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.label_smoothing = label_smoothing
         found = find_architecture(architecture)
         self.network = found.build(found.frames, self.config.bins, len(labels))
         self.frames = found.frames
         self.frontend = Frontend(self.config)
-        self.responses: Tensor = torch.empty(0)
-        """impulse responses `(responses, n)`, set by the trainer: data, and so no part of the checkpoint"""
 
     def forward(self, samples: Tensor) -> Tensor:
         """`(batch, n)` samples of the context's length or more -> `(batch, labels)` logits of its beginning."""
         return self.network(self.frontend(samples)[:, :, : self.frames])
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        samples = augment.warp(batch.samples, batch.lengths, self.augmentation)
-        samples = augment.reverberate(samples, self.responses.to(samples), self.augmentation.reverb_share)
-        samples = augment.mix(samples, batch.noise, self.augmentation)
-        features = augment.bend_spectrum(self.frontend(samples), self.config.std, self.augmentation)
-        logits = self.network(features[:, :, : self.frames])
-        loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits))
-        self._log_accuracy("train/accuracy", logits, batch.labels)
+    def training_step(self, batch: Example, _: int) -> Tensor:
+        features, targets = batch  # (batch, more frames, bins) unstandardised, (batch, labels)
+        features = augment.crop(features.float(), self.frames).unsqueeze(1)
+        features = (features - self.config.mean) / self.config.std
+        features = augment.bend_spectrum(features, self.config.std, self.augmentation)
+        logits = self.network(features)
+        loss = functional.cross_entropy(logits.float(), targets)
+        self._log("train/loss", loss, len(logits))
+        self._log("train/accuracy", _accuracy(logits, targets.argmax(1)), len(logits))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        samples, labels = batch
-        logits = self(samples)
-        self.log("val/loss", functional.cross_entropy(logits, labels), prog_bar=True, batch_size=len(labels))
-        self._log_accuracy("val/accuracy", logits, labels)
+        features, labels = batch  # (batch, 1, frames, bins) as the front end gives them
+        logits = self.network(features).float()
+        self._log("val/loss", functional.cross_entropy(logits, labels), len(labels))
+        self._log("val/accuracy", _accuracy(logits, labels), len(labels))
 
-    def _log_accuracy(self, name: str, logits: Tensor, labels: Tensor) -> None:
-        accuracy = (logits.argmax(1) == labels).float().mean()
-        self.log(name, accuracy, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
+    def _log(self, name: str, value: Tensor, rows: int) -> None:
+        """The mean over the epoch and over all processes: they must agree on which epoch was the best."""
+        self.log(name, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=0.1
+            optimizer, self.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=WARM_UP
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).float().mean()
 
 
 def load_checkpoint(path: Path) -> KeywordTask:
@@ -96,11 +98,3 @@ def load_checkpoint(path: Path) -> KeywordTask:
     except Exception as error:
         raise ModelError(f"{path}: not a checkpoint of models.train ({type(error).__name__}: {error})") from error
     return task.eval()
-
-
-def measure_frontend(config: FrontendConfig, samples: Tensor) -> FrontendConfig:
-    """`config` with `mean` and `std` such that the features of `samples` `(batch, n)` are standardised."""
-    plain = FrontendConfig(**{**asdict(config), "mean": 0.0, "std": 1.0})
-    features = Frontend(plain)(samples)
-    values = {"mean": round(features.mean().item(), 4), "std": round(features.std().item(), 4)}
-    return FrontendConfig(**{**asdict(plain), **values})

@@ -27,7 +27,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def model() -> KeywordModel:
-    return KeywordModel.load("lightcnn")
+    return KeywordModel.load()
 
 
 @pytest.fixture(scope="session")

@@ -102,3 +102,13 @@ def _clips(root: Path, split: str) -> list:
         return list_clips(root, split)  # type: ignore[arg-type]
     except AudioError:
         return []
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_is_no_corpus(split: str, tmp_path: Path) -> None:
+    """Split once more by hash, the test clips would end up in the training."""
+    for name in ("train", "val", "test"):
+        (tmp_path / name / "yes").mkdir(parents=True)
+        (tmp_path / name / "yes" / "0123abcd_nohash_0.wav").touch()
+    with pytest.raises(AudioError, match="is one split of a corpus; give the whole one: "):
+        list_clips(tmp_path / split, "train")

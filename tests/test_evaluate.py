@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, example: NDArray[np.int16])
 
 def test_the_json_has_the_documented_shape(folder: Path) -> None:
     result: dict[str, Any] = json.loads(evaluate(folder, "--json").stdout)
-    assert set(result) == {"accuracy", "interval", "clips", "recall", "confusion", "labels"}
+    assert set(result) == {"accuracy", "interval", "ece", "clips", "recall", "confusion", "labels"}
     assert result["clips"] == 9
     confusion = np.array(result["confusion"])
     assert confusion.shape == (12, 12)
@@ -55,18 +55,37 @@ def test_the_json_has_the_documented_shape(folder: Path) -> None:
     assert "no" not in result["recall"]
     low, high = result["interval"]
     assert low < result["accuracy"] < high
+    assert 0 < result["ece"] < 1
 
 
 def test_the_text_has_the_same_figures(folder: Path) -> None:
     lines = evaluate(folder).stdout.splitlines()
     assert lines[0].startswith("accuracy 0.")
     assert lines[0].endswith("9 clips")
-    assert len(lines) == 3 + 12
+    assert lines[1].startswith("ECE 0.")
+    assert len(lines) == 4 + 12
 
 
-def test_the_plot_is_a_picture(folder: Path, tmp_path: Path) -> None:
-    assert evaluate(folder, "--plot", tmp_path / "confusion.png").returncode == 0
-    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+def test_the_plots_are_pictures(folder: Path, tmp_path: Path) -> None:
+    names = ("confusion.png", "reliability.png")
+    assert evaluate(folder, "--plot", tmp_path / names[0], "--reliability", tmp_path / names[1]).returncode == 0
+    pictures = [(tmp_path / name).read_bytes() for name in names]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize("option", ["--plot", "--reliability"])
+def test_a_plot_that_cannot_be_drawn_is_one_line(option: str, folder: Path, tmp_path: Path) -> None:
+    """Without matplotlib nothing is evaluated first; a folder that is not there is told after the figures."""
+    script = "import sys; sys.modules['matplotlib'] = None; from kws_stream.cli.evaluate import main; sys.exit(main())"
+    options = ["clips", str(folder), "--model", "lightcnn", option, str(tmp_path / "a.png")]
+    result = subprocess.run([sys.executable, "-c", script, *options], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "kws-eval: --plot and --reliability need matplotlib; pip install matplotlib\n"
+    result = evaluate(folder, option, tmp_path / "none" / "a.png")
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
+    assert "cannot write the plot" in result.stderr
+    assert result.stdout.startswith("accuracy")
 
 
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
@@ -97,3 +116,19 @@ def test_every_clip_is_counted_once(folder: Path, model: KeywordModel) -> None:
     result = evaluate_clips(model, clips)
     assert isinstance(result, Evaluation)
     assert result.clips == len(clips) == 9
+    assert result.confusion.sum() == result.reliability.count.sum() == 9
+    path, truth = clips[-1]
+    samples, _ = soundfile.read(path, dtype="int16")
+    np.testing.assert_allclose(result.posteriors[-1], model.classify(samples), atol=1e-6)
+    assert result.truth[-1] == truth
+
+
+def test_the_figures_are_those_of_the_posteriors() -> None:
+    """Four answers of a confidence of 0.8, three of them right, and one of 0.6 that is wrong: |0.75 - 0.8| * 4 / 5 and
+    0.6 * 1 / 5."""
+    posteriors = np.array([[0.8, 0.2], [0.2, 0.8], [0.8, 0.2], [0.8, 0.2], [0.4, 0.6]], np.float32)
+    result = Evaluation(("yes", "no"), np.array([0, 1, 0, 1, 0]), posteriors)
+    assert result.confusion.tolist() == [[2, 1], [1, 1]]
+    assert result.to_json()["ece"] == pytest.approx(0.16)
+    assert result.accuracy == pytest.approx(0.6)
+    assert result.recall == pytest.approx({"yes": 2 / 3, "no": 1 / 2})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from export.__main__ import main
 from export.golden import golden_samples
 from export.onnx import update_checksums
 from kws_stream import KeywordModel
-from models.batches import to_tensor
+from kws_stream.evaluation import expected_calibration_error
+from models.batches import Sources, load_validation, to_tensor
+from models.calibration import fit_temperature
+from models.complexity import count_multiplies
 from models.recordings import read_mono
-from models.registry import find_architecture, list_architectures
-from models.task import KeywordTask
+from models.registry import find_architecture, parameter_count
+from models.task import KeywordTask, load_checkpoint
 from tests.corpus import write_corpus
 
 # torch's exporter warns of its own internals.
@@ -54,12 +58,12 @@ def checkpoint(path: Path, architecture: str, corpus: Path | None) -> Path:
     return path
 
 
-@pytest.mark.parametrize("architecture", list_architectures())
+@pytest.mark.parametrize("architecture", ["lightcnn", "lightcnn-spectrogram", "compact"])
 def test_torch_and_onnxruntime_agree_on_clips(architecture: str, corpus: Path, tmp_path: Path) -> None:
     """`main` verifies before it writes; here once more, from outside, on real samples and the written file."""
     source = checkpoint(tmp_path / "task.ckpt", architecture, corpus)
     output = tmp_path / "model.onnx"
-    assert main([str(source), "-o", str(output)]) == 0
+    assert main([str(source), "-o", str(output), "--no-calibration"]) == 0
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".onnx"] == ["model.onnx"]
     model = KeywordModel.load(output)
     task = KeywordTask.load_from_checkpoint(source, weights_only=True).eval()
@@ -67,10 +71,10 @@ def test_torch_and_onnxruntime_agree_on_clips(architecture: str, corpus: Path, t
     paths = sorted((corpus / "val").rglob("*.wav"))
     samples = np.stack([np.pad(clip := read_mono(path)[:context], (0, context - len(clip))) for path in paths])
     with torch.no_grad():
-        expected = task(to_tensor(samples)).softmax(1).numpy()
+        logits = task(to_tensor(samples))
     heard = np.stack([model.classify(clip) for clip in samples])
-    np.testing.assert_allclose(heard, expected, atol=1e-4)
-    assert np.ptp(expected, axis=0).max() > 1e-3
+    np.testing.assert_allclose(heard, logits.softmax(1), atol=1e-4)
+    assert np.ptp(logits.numpy(), axis=0).max() > 1e-3
 
 
 def test_the_file_describes_itself(corpus: Path, tmp_path: Path) -> None:
@@ -83,11 +87,48 @@ def test_the_file_describes_itself(corpus: Path, tmp_path: Path) -> None:
     assert (metadata.frontend.mean, metadata.frontend.std) == (-4.0, 3.0)
     assert metadata.decoder.default.threshold == 0.8
     assert metadata.licence == "CC0"
-    assert metadata.training == {"architecture": "lightcnn", "seed": 0}
+    network = find_architecture("lightcnn").build(98, 40, 12)
+    size = {"parameters": parameter_count(network), "multiplies": count_multiplies(network.eval(), 98, 40)}
+    assert metadata.training == {"architecture": "lightcnn", **size, "seed": 0}
     assert metadata.accuracy["validation"]["clips"] == 24
     assert str(tmp_path).encode() not in output.read_bytes()
     batch = onnx.load(output).graph.input[0].type.tensor_type.shape.dim[0]
     assert batch.dim_param
+
+
+def test_the_logits_are_divided_by_the_temperature_of_the_clips(corpus: Path, tmp_path: Path) -> None:
+    """On the validation clips and the silence of the corpus, whose own noise is found."""
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", corpus)
+    output = tmp_path / "model.onnx"
+    assert main([str(source), "-o", str(output)]) == 0
+    samples, labels = load_validation(Sources(corpus))
+    with torch.no_grad():
+        logits = load_checkpoint(source)(samples)
+    temperature = fit_temperature(logits, labels)
+    assert temperature > 2
+    model = KeywordModel.load(output)
+    report = model.metadata.accuracy["calibration"]
+    assert report["temperature"] == pytest.approx(temperature, rel=1e-3)
+    assert (report["clips"], report["silence"]) == (26, 2)
+    heard = np.stack([model.classify(clip) for clip in samples[:, :15_920].numpy()])  # 98 frames, as the task hears
+    np.testing.assert_allclose(heard, (logits / temperature).softmax(1), atol=1e-5)
+    likelihood = -np.log(heard[range(26), labels]).mean()
+    assert report["after"]["nll"] == pytest.approx(likelihood, abs=1e-3)
+    assert report["after"]["nll"] < report["before"]["nll"]
+    assert report["after"]["nll"] <= report["held_out"]["nll"]
+    assert report["after"]["ece"] == pytest.approx(expected_calibration_error(heard, labels.numpy()), abs=1e-3)
+
+
+def test_without_noise_the_words_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = write_corpus(tmp_path / "corpus", clips=1)
+    shutil.rmtree(corpus / "_background_noise_")
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", corpus)
+    assert main([str(source), "-o", str(tmp_path / "model.onnx")]) == 0
+    assert "validated without silence" in capsys.readouterr().err
+    accuracy = KeywordModel.load(tmp_path / "model.onnx").metadata.accuracy
+    assert (accuracy["calibration"]["clips"], accuracy["calibration"]["silence"]) == (12, 0)
+    assert main([str(source), "-o", str(tmp_path / "raw.onnx"), "--no-calibration"]) == 0
+    assert "calibration" not in KeywordModel.load(tmp_path / "raw.onnx").metadata.accuracy
 
 
 def test_what_fails_leaves_the_old_file(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

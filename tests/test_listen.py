@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from kws_stream import KeywordModel, KeywordSpotter, spot
+from kws_stream import KeywordModel, KeywordSpotter, spot, zoo
 from tests.conftest import EXAMPLE
 from tests.foreign import metadata, write_network
 
@@ -49,10 +49,10 @@ def test_every_way_in_hears_the_same(tmp_path: Path, example: NDArray[np.int16],
     """The file, a pipe and the API: the same samples, so the same events to the sample. At 44.1 kHz stereo: the same
     keywords within a stride."""
     reference = [(e.keyword, round(e.time, 3)) for e in KeywordSpotter(model).push(example)]
-    file = rows(listen("--model", "lightcnn", "--json", EXAMPLE).stdout)
+    file = rows(listen("--json", EXAMPLE).stdout)
     pipe = rows(
         subprocess.run(
-            [*LISTEN, "--model", "lightcnn", "--json", "--stdin"],
+            [*LISTEN, "--json", "--stdin"],
             input=example.tobytes(),
             capture_output=True,
             timeout=60,
@@ -66,7 +66,7 @@ def test_every_way_in_hears_the_same(tmp_path: Path, example: NDArray[np.int16],
     stereo = tmp_path / "stereo.wav"
     resampled = soxr.resample(example.astype(np.float32) / 32768, 16_000, 44_100)
     soundfile.write(stereo, np.stack([resampled, resampled], axis=1), 44_100)
-    events = rows(listen("--model", "lightcnn", "--json", stereo).stdout)
+    events = rows(listen("--json", stereo).stdout)
     assert [row["keyword"] for row in events] == [keyword for keyword, _ in reference]
     for row, (_, time) in zip(events, reference, strict=True):
         assert abs(row["time"] - time) <= 0.0801
@@ -195,13 +195,26 @@ def test_bad_models(tmp_path: Path) -> None:
         (["--model", "lightcnn", "--threshold", "7"], "expected a probability in (0, 1], got 7"),
         (["--model", "lightcnn", "--threshold", "much"], "--threshold"),
         (["--model", "lightcnn", "--vad", "4"], "--vad"),
-        ([], "--model is needed"),
+        (["--list-models", "--list-devices"], "not allowed with argument"),
         (["--model", "lightcnn", "--stdin", "a.wav"], "neither --stdin nor --device"),
-        (["--nonsense"], "--model"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str], message: str) -> None:
     check_error(listen(*arguments), message, code=2)
+
+
+def test_the_default_model_is_meant_where_none_is_named() -> None:
+    assert listen("--json", EXAMPLE).stdout == listen("--model", zoo.DEFAULT, "--json", EXAMPLE).stdout
+
+
+def test_the_models_that_ship_are_listed() -> None:
+    result = listen("--list-models")
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert [line[2:].split()[0] for line in lines] == zoo.names()
+    assert [line[2:].split()[0] for line in lines if line.startswith("*")] == [zoo.DEFAULT]
+    assert all(" MB " in line and "validation accuracy" in line for line in lines)
 
 
 def test_help_and_version() -> None:

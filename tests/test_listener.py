@@ -29,7 +29,7 @@ def test_spot_gives_the_events_of_the_spotter(model: KeywordModel, example: NDAr
     from kws_stream import KeywordSpotter
 
     assert list(spot(EXAMPLE, model)) == KeywordSpotter(model).push(example)
-    assert list(spot(str(EXAMPLE), "lightcnn")) == list(spot(EXAMPLE, model))
+    assert list(spot(str(EXAMPLE))) == list(spot(EXAMPLE, model))
 
 
 def test_a_callback_gets_every_event(model: KeywordModel) -> None:

@@ -21,10 +21,11 @@ import soundfile
 
 from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordThreshold, spot
 from kws_stream.microphone import PATIENCE_SECONDS
+from kws_stream.zoo import DEFAULT
 from tests.listening import ASYNC, CALLBACK, SPECTRUM, Listening, LiveListening
 from tests.virtual_microphone import VirtualMicrophone, missing, wait_until
 
-MODEL = "lightcnn"
+MODEL = DEFAULT
 RATE = 16_000
 STRIDE_SECONDS = 0.08
 WORDS = ("yes", "stop", "left", "go")
@@ -115,11 +116,12 @@ def play(recording: Path, microphone: VirtualMicrophone, listening: list[Listeni
 
 
 def check(output: list[str], expected: list[KeywordEvent]) -> None:
-    """The same keywords; the same times within a stride, once the moment is taken off at which the listening began."""
+    """The same keywords; the same times within two strides, once the moment is taken off at which the listening
+    began: the strides fall elsewhere, and the averaged score climbs to its threshold slowly."""
     events = [json.loads(line) for line in output]
     assert [event["keyword"] for event in events] == [event.keyword for event in expected]
     offsets = [event["time"] - reference.time for event, reference in zip(events, expected, strict=True)]
-    assert max(offsets) - min(offsets) <= 2 * STRIDE_SECONDS + 0.001  # from one stride early to one late
+    assert max(offsets) - min(offsets) <= 4 * STRIDE_SECONDS + 0.001  # from two strides early to two late
 
 
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -106,3 +106,31 @@ def test_the_golden_test_covers_the_front_end(tmp_path: Path) -> None:
     onnx.helper.set_model_props(shipped, props)
     onnx.save(shipped, tmp_path / "m.onnx")
     check_refused(tmp_path / "m.onnx", "golden test failed")
+
+
+@pytest.mark.parametrize(
+    ("quantization", "value", "message"),
+    [
+        ({"golden_tolerance": 0.05}, 0.04, None),
+        ({"golden_tolerance": 0.05}, 0.06, "outputs differ by 0.06, at most 0.05 is allowed"),
+        ({"golden_tolerance": 0.3}, 0.0, "may be off by 0.3; expected at most 0.2: quantise it again"),
+        ({"golden_tolerance": -1.0}, 0.0, "may be off by -1.0"),
+        ({}, 0.0, "may be off by None"),
+        ("yes", 0.0, "may be off by None"),
+    ],
+)
+def test_a_file_of_8_bits_states_how_exact_it_is(
+    quantization: object, value: float, message: str | None, tmp_path: Path
+) -> None:
+    """The golden outputs range over 1, the network answers `value` more than the first three of them."""
+    golden = Golden(metadata().golden.samples, (0.0, 0.0, 0.0, 1.0))
+    props = metadata(golden=golden, training={"quantization": quantization}).to_props()
+    path = write_network(tmp_path / "m.onnx", 4, props)
+    shift = np.array([value, value, value, 1 + value], np.float32)
+    network = onnx.load(path)
+    network.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(shift, "bias"))
+    onnx.save(network, path)
+    if message is None:
+        assert KeywordModel.load(path).metadata.golden.outputs == golden.outputs
+    else:
+        check_refused(path, message)

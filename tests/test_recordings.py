@@ -10,10 +10,13 @@ from kws_stream import AudioError
 from models.dataset import Clip
 from models.recordings import (
     CLIP,
+    ROW,
+    Clips,
     load_clips,
     load_impulse_responses,
     load_recordings,
     load_speech,
+    merge,
     opus_coded,
     read_mono,
 )
@@ -46,6 +49,17 @@ def test_a_rare_word_is_drawn_more_often_than_its_clips_but_not_as_often_as_a_co
     assert weights[4] / weights[:4].sum() == pytest.approx(1 / 2)  # sqrt(1) / sqrt(4)
 
 
+def test_merged_folders_are_drawn_from_by_their_shares_and_each_by_its_own_weights() -> None:
+    few = Clips(np.full((2, CLIP), 1, np.int16), np.array([1000, 2000]), np.array([0.25, 0.75]))
+    many = Clips(np.full((4, CLIP), 2, np.int16), np.array([3000] * 4), np.full(4, 0.25))
+    merged = merge([few, many], shares=[3, 1])
+    assert merged.samples[:, 0].tolist() == [1, 1, 2, 2, 2, 2]
+    assert merged.lengths.tolist() == [1000, 2000, 3000, 3000, 3000, 3000]
+    assert merged.weights.tolist() == pytest.approx([0.1875, 0.5625, 0.0625, 0.0625, 0.0625, 0.0625])
+    with pytest.raises(ValueError, match="shorter"):
+        merge([few, many], shares=[1])
+
+
 def test_the_cache_holds_the_same(clips: list[Clip], tmp_path: Path) -> None:
     first = load_clips(clips, coded_share=0.5, seed=1, cache=tmp_path / "cache")
     (kept,) = (tmp_path / "cache").iterdir()
@@ -71,7 +85,7 @@ def test_slices_stay_inside(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.linspace(0, 0.9, 3 * RATE), RATE)
     recordings = load_recordings([tmp_path / "a.wav"])
     rows = recordings.draw(np.random.default_rng(0), 50)
-    assert rows.shape == (50, CLIP)
+    assert rows.shape == (50, ROW)
     assert (np.diff(rows.astype(int), axis=1) >= 0).all()
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
+from kws_stream import zoo
 from kws_stream.config import GateConfig
 from kws_stream.errors import KwsError
 
@@ -38,7 +39,12 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def add_model(to: argparse.ArgumentParser) -> None:
     """`--model`."""
-    to.add_argument("--model", required=True, metavar="M", help="path to an .onnx file, or the name of one that ships")
+    to.add_argument(
+        "--model",
+        default=zoo.DEFAULT,
+        metavar="M",
+        help="path to an .onnx file, or the name of one that ships (default: %(default)s)",
+    )
 
 
 def add_vad(to: argparse.ArgumentParser) -> None:

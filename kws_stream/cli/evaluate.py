@@ -7,11 +7,17 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kws_stream.cli import add_model, parser, run
 from kws_stream.errors import KwsError
-from kws_stream.evaluation import Evaluation, evaluate_clips, list_labelled
+from kws_stream.evaluation import Evaluation, evaluate_clips, list_labelled, wilson_interval
 from kws_stream.model import KeywordModel
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -22,6 +28,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add_model(clips)
     clips.add_argument("--json", action="store_true", help="one JSON object")
     clips.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the confusion matrix (needs matplotlib)")
+    clips.add_argument(
+        "--reliability", type=Path, metavar="FILE.png", help="draw accuracy over posterior (needs matplotlib)"
+    )
     return command.parse_args(arguments)
 
 
@@ -31,6 +40,7 @@ def as_text(result: Evaluation) -> str:
     width = max(map(len, result.labels))
     lines = [
         f"accuracy {result.accuracy:.4f}  95 % interval {low:.4f} to {high:.4f}  {result.clips} clips",
+        f"ECE {result.reliability.error:.4f}  mean posterior of the answers {result.reliability.mean_confidence:.4f}",
         "",
         f"{'':{width}}  recall  " + " ".join(f"{label[:5]:>5}" for label in result.labels) + "   (columns: answers)",
     ]
@@ -40,14 +50,26 @@ def as_text(result: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def plot(result: Evaluation, path: Path) -> None:
-    """The confusion matrix as a picture, coloured by the share of each row."""
+def new_figure() -> Figure:
+    """KwsError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise KwsError("--plot needs matplotlib; pip install matplotlib") from error
+        raise KwsError("--plot and --reliability need matplotlib; pip install matplotlib") from error
+    return Figure(figsize=(8, 7), layout="constrained")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the picture; KwsError when that cannot be done."""
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise KwsError(f"cannot write the plot {path}: {error}") from error
+
+
+def plot_confusion(result: Evaluation, figure: Figure) -> None:
+    """The confusion matrix, coloured by the share of each row."""
     count = len(result.labels)
-    figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     shares = result.confusion / result.confusion.sum(1, keepdims=True).clip(1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -64,20 +86,40 @@ def plot(result: Evaluation, path: Path) -> None:
     low, high = result.interval
     axes.set_title(f"accuracy {result.accuracy:.3f} (95 %: {low:.3f} to {high:.3f}), {result.clips} clips")
     figure.colorbar(image, label="share of the row")
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise KwsError(f"cannot write the plot {path}: {error}") from error
+
+
+def plot_reliability(result: Evaluation, figure: Figure) -> None:
+    """Accuracy over confidence with 95 % intervals, and the number of answers below."""
+    reliability = result.reliability
+    bins = len(reliability.count)
+    filled = reliability.count > 0
+    confidence, accuracy, count = (
+        values[filled] for values in (reliability.confidence, reliability.accuracy, reliability.count)
+    )
+    bounds = np.array([wilson_interval(round(share * n), n) for share, n in zip(accuracy, count.tolist(), strict=True)])
+    whiskers = np.abs(bounds - accuracy[:, None]).T  # (2, filled bins): down, up
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    upper.plot((0, 1), (0, 1), color="grey", linestyle="--", label="calibrated")
+    upper.errorbar(confidence, accuracy, whiskers, fmt="o", capsize=3, label="answers, 95 % intervals")
+    upper.set(ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.02))
+    upper.set_title(f"calibration error {reliability.error:.3f}, {result.clips} clips")
+    upper.legend(loc="lower right")
+    lower.bar((np.flatnonzero(filled) + 0.5) / bins, count, width=0.9 / bins)
+    lower.set(xlabel="posterior of the answer", ylabel="answers", yscale="log", ylim=(0.5, None))
 
 
 def command(options: argparse.Namespace) -> int:
     """Evaluate and print."""
+    drawings = ((options.plot, plot_confusion), (options.reliability, plot_reliability))
+    # Figures first: nobody waits for an evaluation to learn that matplotlib is missing.
+    figures = [(path, draw, new_figure()) for path, draw in drawings if path]
     model = KeywordModel.load(options.model)
     clips = list_labelled(options.folder, model.metadata.labels)
     result = evaluate_clips(model, clips)
     print(json.dumps(result.to_json()) if options.json else as_text(result))
-    if options.plot:
-        plot(result, options.plot)
+    for path, draw, figure in figures:
+        draw(result, figure)
+        save(figure, path)
     return 0
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from kws_stream.cli import add_vad, gate_of, parser, run
+from kws_stream import zoo
+from kws_stream.cli import add_model, add_vad, gate_of, parser, run
 from kws_stream.config import DecoderConfig, KeywordThreshold
 from kws_stream.errors import DeviceError, KwsError
 from kws_stream.events import KeywordEvent
@@ -33,7 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """The command line; usage errors exit with 2."""
     command = parser("kws-listen", "Spot keywords in recordings, or live when no file is named.")
     command.add_argument("files", nargs="*", metavar="FILE", help="recordings (wav, flac, ogg, opus, mp3)")
-    command.add_argument("--model", metavar="M", help="path to an .onnx file, or the name of one that ships")
+    add_model(command)
     command.add_argument("--json", action="store_true", help="one JSON object an event")
     command.add_argument("--threshold", type=probability, metavar="P", help="score from which on any keyword fires")
     add_vad(command)
@@ -42,9 +43,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     source.add_argument("--stdin", action="store_true", help="raw 16-bit little-endian mono at 16 kHz from a pipe")
     source.add_argument("--device", metavar="NAME|ID", help="recording device, by number or (part of) its name")
     source.add_argument("--list-devices", action="store_true", help="print the recording devices and exit")
+    source.add_argument("--list-models", action="store_true", help="print the models that ship and exit")
     options = command.parse_args(arguments)
-    if options.model is None and not options.list_devices:
-        command.error("--model is needed: a path to an .onnx file, or the name of one that ships")
     if options.files and (options.stdin or options.device):
         command.error("files are replayed, so neither --stdin nor --device goes with them")
     return options
@@ -137,16 +137,39 @@ def live_view(listener: Listener) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def print_devices() -> int:
+    """A line each, the default one marked."""
+    devices = list_devices()
+    if not devices:
+        raise DeviceError("the system has no recording device")
+    for device in devices:
+        mark = "*" if device.default else " "
+        print(f"{mark} {device.number:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
+    return 0
+
+
+def print_models() -> int:
+    """A line each, the default one marked: size, parameters, accuracy on validation clips, licence."""
+    names = zoo.names()
+    for name in names:
+        metadata = KeywordModel.load(name).metadata
+        size = zoo.find(name).stat().st_size / 1e6
+        parameters = metadata.training.get("parameters")
+        accuracy = metadata.accuracy.get("validation", {}).get("accuracy")
+        print(
+            f"{'*' if name == zoo.DEFAULT else ' '} {name:<{max(map(len, names))}}  {size:5.2f} MB"
+            f"  {'-' if parameters is None else f'{parameters:,}':>9} parameters"
+            f"  validation accuracy {'-' if accuracy is None else f'{accuracy:.3f}':>5}  {metadata.licence}"
+        )
+    return 0
+
+
 def command(options: argparse.Namespace) -> int:
     """What the options ask for."""
     if options.list_devices:
-        devices = list_devices()
-        if not devices:
-            raise DeviceError("the system has no recording device")
-        for device in devices:
-            mark = "*" if device.default else " "
-            print(f"{mark} {device.number:3} {device.name}  ({device.channels} channels, {device.sample_rate} Hz)")
-        return 0
+        return print_devices()
+    if options.list_models:
+        return print_models()
     model = KeywordModel.load(options.model)
     listener_options = {
         "model": model,

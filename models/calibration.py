@@ -1,0 +1,77 @@
+"""How sure a network may be: one temperature for all logits, fitted on clips that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
+from torch import Tensor, nn
+
+from kws_stream.evaluation import expected_calibration_error
+
+FOLDS = 2
+
+
+class Scaled(nn.Module):
+    """A network whose logits are divided by a temperature: the order of the labels stays, the posteriors flatten
+    above 1 and sharpen below (Guo et al. 2017, 1706.04599)."""
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.network(features) / self.temperature  # (batch, labels)
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature at which logits `(clips, labels)` give the true labels `(clips,)` the least negative
+    log-likelihood (Guo et al. 2017, 1706.04599, section 4.2).
+
+    1, and so no change, where there is no such temperature: without clips, when every answer is right (the likelihood
+    grows for ever towards 0), and when the logits tell nothing of the labels (it grows towards infinity).
+    """
+    values = np.asarray(logits, np.float64)
+    if not len(values):
+        return 1.0
+    values = values - values.max(1, keepdims=True)  # (clips, labels), at most 0
+    true = np.take_along_axis(values, np.asarray(labels)[:, None], 1).mean()
+
+    def slope(inverse: float) -> float:
+        """Derivative of the negative log-likelihood by 1 / T, in which it is convex."""
+        return float((softmax(inverse * values, 1) * values).sum(1).mean() - true)
+
+    # `true` is 0 only when each true label has the largest logit.
+    if not (true < 0 and slope(0.0) < 0):
+        return 1.0
+    high = 1.0
+    while slope(high) < 0:
+        high *= 2
+    return 1 / brentq(slope, 0.0, high, rtol=1e-12, xtol=1e-300)
+
+
+def measure_calibration(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """Negative log-likelihood (nats a clip) and expected calibration error of logits `(clips, labels)`,
+    to four digits."""
+    values, truth = np.asarray(logits, np.float64), np.asarray(labels)
+    likelihood = np.take_along_axis(log_softmax(values, 1), truth[:, None], 1)  # (clips, 1)
+    error = expected_calibration_error(softmax(values, 1), truth)
+    return {"nll": round(float(-likelihood.mean()), 4), "ece": round(error, 4)}
+
+
+def cross_scaled(logits: ArrayLike, labels: ArrayLike, speakers: Sequence[str]) -> NDArray[np.float64]:
+    """Logits `(clips, labels)`, each clip's divided by the temperature that the clips of other speakers give.
+
+    Measured on these, calibration is not measured on the clips that it was fitted to.
+    """
+    values, truth = np.asarray(logits, np.float64), np.asarray(labels)
+    fold = np.unique(speakers, return_inverse=True)[1] % FOLDS  # (clips,)
+    result = np.empty_like(values)
+    for part in range(FOLDS):
+        held = fold == part
+        result[held] = values[held] / fit_temperature(values[~held], truth[~held])
+    return result

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from kws_stream.config import FrontendConfig
+from models.ablate import ALL, WITHOUT, Result, configure, count_alarms, draw_table, main, parse_arguments
+from models.task import KeywordTask
+from tests.corpus import write_corpus
+
+# Lightning's own use of torch, and its advice on loaders that hold everything in memory.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::UserWarning:lightning", "ignore::DeprecationWarning"
+)
+
+
+def test_changes_are_paired_by_seed() -> None:
+    table = draw_table(
+        {
+            ALL: [Result(0.90, 0.6, 0.8, 50), Result(0.94, 0.7, 0.9, 70)],
+            "noise": [Result(0.89, 0.3, 0.7, 150), Result(0.91, 0.5, 0.8, 250)],
+        }
+    ).splitlines()
+    assert [cell.strip() for cell in table[2].split("|")[1:-1]] == [
+        *("nothing: all of it", "0.920 (0.900 to 0.940)", "", "0.650 (0.600 to 0.700)"),
+        *("0.850 (0.800 to 0.900)", "60 (50 to 70)"),
+    ]
+    assert [cell.strip() for cell in table[3].split("|")[1:4]] == [
+        "noise",
+        "0.900 (0.890 to 0.910)",
+        "-2.0 (-3.0 to -1.0)",
+    ]
+
+
+def test_every_row_is_a_training_that_differs(tmp_path: Path) -> None:
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "PROVENANCE.csv").touch()
+    common = ["--data", str(tmp_path), "--words", str(tmp_path / "voices")]
+    options, common = parse_arguments(["compact-tiny", "-o", str(tmp_path / "runs"), *common])
+    runs = [vars(configure(ingredient, 0, options, common)) for ingredient in WITHOUT]
+    assert len({str({name: value for name, value in run.items() if name != "run"}) for run in runs}) == len(WITHOUT)
+    assert len({run["run"] for run in runs}) == len(WITHOUT)
+
+
+class Certain(torch.nn.Module):
+    """Hears "yes" whenever the end of its window is loud."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        loud = features[:, 0, -10:].mean((1, 2)) > 0
+        logits = torch.zeros(len(features), 12)
+        logits[:, 0] = torch.where(loud, 20.0, -20.0)
+        return logits
+
+
+def test_alarms_are_counted_once_each(tmp_path: Path) -> None:
+    task = KeywordTask("compact-tiny", {"mean": -8.0})
+    assert task.config == FrontendConfig(mean=-8.0)
+    task.network = Certain()
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 1e-4, 8 * 16_000)
+    for second in (2, 5):
+        samples[second * 16_000 : (second + 1) * 16_000] += rng.normal(0, 0.1, 16_000)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    soundfile.write(tmp_path / "short.wav", samples[:8000], 16_000)
+    alarms, hours = count_alarms(task, [tmp_path / "a.wav", tmp_path / "short.wav"])
+    assert alarms == 2
+    assert hours == pytest.approx(8.5 / 3600)
+
+
+def test_a_table_of_two_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = write_corpus(tmp_path / "corpus", clips=2)
+    command = ["compact-tiny", "-o", str(tmp_path / "runs"), "--seeds", "0", "--without", "spectral tilt"]
+    training = ["--data", str(corpus), "--epochs", "1", "--passes", "1", "--batch", "16", "--threads", "1"]
+    assert main([*command, *training]) == 0
+    table = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == ["nothing: all of it", "spectral tilt"]
+    written = (tmp_path / "runs" / "spectral-tilt-0" / "result.json").stat().st_mtime_ns
+    assert main([*command, *training]) == 0  # nothing is trained again
+    assert capsys.readouterr().out == table
+    assert (tmp_path / "runs" / "spectral-tilt-0" / "result.json").stat().st_mtime_ns == written

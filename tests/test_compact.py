@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from models.compact import CompactResNet, ResidualBlock, TemporalBlock
+from models.complexity import count_multiplies
+from models.registry import find_architecture, trainable_count
+
+FRAMES, BINS = 98, 40
+
+
+def block(inputs: int, outputs: int, shortcut: bool = True) -> int:
+    """Weights of two 3 x 3 convolutions and of a 1 x 1 beside them, and a scale and a shift for each channel."""
+    beside = inputs * outputs + 2 * outputs
+    return 9 * inputs * outputs + 9 * outputs**2 + 4 * outputs + shortcut * beside
+
+
+def ends(stem: int, last: int, joined: int) -> int:
+    """The 3 x 3 stem, the convolution over the 5 bins that three halvings leave of 40, two separable convolutions over
+    9 frames, the classifier of 12 labels."""
+    return (9 + 2) * stem + (5 * last + 2) * joined + 2 * (9 + joined + 2) * joined + (joined + 1) * 12
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand", "limit"),
+    [
+        ("compact-tiny", ends(8, 22, 32) + block(8, 16) + block(16, 22), 20_000),
+        ("compact", ends(16, 60, 64) + block(16, 32) + block(32, 60), 100_000),
+        (
+            "compact-large",
+            ends(24, 80, 192) + block(24, 40) + block(40, 40, False) + block(40, 80) + block(80, 80, False),
+            5_000_000 // 4,  # 5 MB of float32
+        ),
+    ],
+)
+def test_the_parameters_by_hand(name: str, by_hand: int, limit: int) -> None:
+    count = trainable_count(find_architecture(name).build(FRAMES, BINS, 12))
+    assert count == by_hand
+    assert count < limit
+
+
+def test_the_multiplies_by_hand() -> None:
+    """Maps of 49 x 20, 25 x 10 and 13 x 5."""
+    stem = 49 * 20 * 9 * 8
+    first = 25 * 10 * (9 * 8 * 16 + 9 * 16 * 16 + 8 * 16)
+    second = 13 * 5 * (9 * 16 * 22 + 9 * 22 * 22 + 16 * 22)
+    joined = 13 * (5 * 22 * 32 + 2 * (9 * 32 + 32 * 32))
+    network = find_architecture("compact-tiny").build(FRAMES, BINS, 12).eval()
+    assert count_multiplies(network, FRAMES, BINS) == stem + first + second + joined + 32 * 12
+
+
+@pytest.mark.parametrize(("bins", "height"), [(40, 5), (41, 6), (47, 6), (80, 10)])
+def test_the_join_takes_all_bins_that_are_left(bins: int, height: int) -> None:
+    network = CompactResNet(FRAMES, bins, 12, blocks=2)
+    maps = network.features(torch.zeros(2, 1, FRAMES, bins))
+    assert maps.shape == (2, 60, 13, height)
+    assert network.join(maps).shape == (2, 64, 13, 1)
+
+
+def test_a_block_adds_to_its_input_and_halves_the_map_when_it_strides() -> None:
+    same, strided = ResidualBlock(8, 8, 1), ResidualBlock(8, 8, 2)
+    for each in (same, strided):
+        nn.init.zeros_(each.body[-1].weight)  # of the last batch norm: nothing is added
+    maps = torch.randn(2, 8, 9, 6)
+    torch.testing.assert_close(same(maps), maps.relu())
+    halved = strided(maps)
+    assert halved.shape == (2, 8, 5, 3)
+    torch.testing.assert_close(halved, strided.shortcut(maps).relu())
+
+
+def test_a_temporal_block_hears_the_order() -> None:
+    network = TemporalBlock(8).eval()
+    maps = torch.randn(2, 8, 13, 1)
+    assert network(maps).shape == maps.shape
+    assert not torch.allclose(network(maps).mean(2), network(maps.flip(2)).mean(2))

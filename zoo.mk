@@ -1,0 +1,48 @@
+# From the recordings in KWS_DATA to the models that ship, three seeds each: `make zoo`, or `make compact` and its like for
+# one. SEEDS=0 trains the one that ships. A run that was stopped goes on where it was, and one that is complete is not repeated.
+ZOO := compact-large compact compact-tiny lightcnn
+SEEDS := 0 1 2
+SYNTHETIC := runs/synthetic
+SOURCES := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
+    --val-noise $(KWS_DATA)/noise/val --rir $(KWS_DATA)/rir/train --speech $(KWS_DATA)/speech \
+    --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words $(SYNTHETIC)
+LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) \
+    $(if $(wildcard $(@D)/last.ckpt),--resume)
+# Chosen on validation recordings: docs/adr/0005-operating-point.md.
+EXPORT := $(BIN)/python -m export --threshold 0.8 --release 0.4
+
+.PHONY: zoo $(ZOO)
+.SECONDARY:
+zoo: $(ZOO)
+
+$(SYNTHETIC)/README.md: | $(VENV)/.train
+	$(BIN)/python -m models.synthesize -o $(SYNTHETIC) --look-alikes 35 --voices 175
+
+runs/compact-large-%/done: $(SYNTHETIC)/README.md
+	$(LEARN) compact-large --epochs 28
+	touch $@
+
+runs/compact-%/done: $(SYNTHETIC)/README.md
+	$(LEARN) compact --epochs 40 --learning-rate 4e-3
+	touch $@
+
+runs/compact-tiny-%/done: $(SYNTHETIC)/README.md
+	$(LEARN) compact-tiny --epochs 40 --learning-rate 5e-3
+	touch $@
+
+runs/lightcnn-%/done: $(SYNTHETIC)/README.md
+	$(LEARN) lightcnn --epochs 24
+	touch $@
+
+runs/%/model.onnx: runs/%/done
+	$(EXPORT) $(@D)/best.ckpt -o $@
+
+# The first seed ships; the others are in the card. No seed is chosen by its figures.
+.SECONDEXPANSION:
+$(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
+	$(EXPORT) runs/$@-0/best.ckpt -o kws_stream/zoo/$@.onnx
+	$(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands
+	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
+	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
+	$(BIN)/python -m export.card $@-int8 --test $(KWS_DATA)/speech_commands/test --write docs/models/$@-int8.md
+	$(BIN)/python -m export.card --zoo

@@ -6,8 +6,11 @@ SYNTHETIC := runs/synthetic
 SOURCES := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
     --val-noise $(KWS_DATA)/noise/val --rir $(KWS_DATA)/rir/train --speech $(KWS_DATA)/speech \
     --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words $(SYNTHETIC)
-LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) \
+LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) --threads 1 \
     $(if $(wildcard $(@D)/last.ckpt),--resume)
+# Two networks of the largest size, that only teach: all that ship learn from their answers, too.
+TEACHERS := runs/teacher-10 runs/teacher-11
+TAUGHT = --teachers $(TEACHERS:%=%/best.ckpt)
 # Chosen on validation recordings: docs/adr/0005-operating-point.md.
 EXPORT := $(BIN)/python -m export --threshold 0.8 --release 0.4
 
@@ -18,21 +21,33 @@ zoo: $(ZOO)
 $(SYNTHETIC)/README.md: | $(VENV)/.train
 	$(BIN)/python -m models.synthesize -o $(SYNTHETIC) --look-alikes 35 --voices 175
 
-runs/compact-large-%/done: $(SYNTHETIC)/README.md
-	$(LEARN) compact-large --epochs 28
+runs/teacher-%/done: $(SYNTHETIC)/README.md
+	$(LEARN) compact-large --epochs 24
 	touch $@
 
-runs/compact-%/done: $(SYNTHETIC)/README.md
-	$(LEARN) compact --epochs 40 --learning-rate 4e-3
+runs/compact-large-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) compact-large --epochs 24 $(TAUGHT)
 	touch $@
 
-runs/compact-tiny-%/done: $(SYNTHETIC)/README.md
-	$(LEARN) compact-tiny --epochs 40 --learning-rate 5e-3
+runs/compact-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) compact --epochs 40 --learning-rate 4e-3 $(TAUGHT)
 	touch $@
 
-runs/lightcnn-%/done: $(SYNTHETIC)/README.md
-	$(LEARN) lightcnn --epochs 24
+runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) compact-tiny --epochs 60 --learning-rate 5e-3 $(TAUGHT)
 	touch $@
+
+runs/lightcnn-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) lightcnn --epochs 36 $(TAUGHT)
+	touch $@
+
+# What each ingredient is worth, by the smallest network; the tables of docs/ablation.md.
+ABLATE = $(BIN)/python -m models.ablate compact-tiny --seeds $(SEEDS) $(SOURCES) --threads 1 --passes 4 --epochs 8 \
+    --learning-rate 5e-3
+.PHONY: ablation
+ablation: $(TEACHERS:%=%/done)
+	$(ABLATE) -o runs/ablation
+	$(ABLATE) -o runs/ablation-teachers --without teachers $(TAUGHT)
 
 runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/best.ckpt -o $@

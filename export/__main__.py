@@ -14,14 +14,18 @@ from export.onnx import build_metadata, update_checksums, write
 from kws_stream.config import DecoderConfig, GateConfig, KeywordThreshold
 from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import wilson_interval
-from models.batches import Sources, load_validation, to_tensor
-from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration
+from models.batches import load_validation, to_tensor
+from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration, prior_shift
+from models.corpora import Sources
 from models.dataset import list_clips
-from models.labels import LABELS
+from models.labels import LABELS, UNKNOWN
+from models.recipe import read_recipe
 from models.recordings import load_clips
 from models.task import KeywordTask, load_checkpoint
 
 LICENCE = "CC BY 4.0"
+UNKNOWN_RATIO = 1.0
+"""as in the official test set, in which all labels are as common"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -40,6 +44,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--smoothing-ms", type=float, default=decoder.smoothing_ms)
     parser.add_argument(
         "--no-calibration", dest="calibration", action="store_false", help="export the logits as they were trained"
+    )
+    parser.add_argument(
+        "--unknown-ratio",
+        type=float,
+        default=UNKNOWN_RATIO,
+        metavar="N",
+        help="unknown words expected for every utterance of one keyword: fewer let more keywords through, and more "
+        "unknown words, too (default: %(default)s; training had more)",
     )
     return parser.parse_args(arguments)
 
@@ -70,6 +82,12 @@ def load(corpus: Path) -> Validation:
     return Validation(samples, labels, speakers, len(clips))
 
 
+@torch.no_grad()
+def answer(task: KeywordTask, samples: torch.Tensor) -> torch.Tensor:
+    """`(clips, n)` -> `(clips, labels)` logits."""
+    return torch.cat([task(batch) for batch in samples.split(256)])
+
+
 def measure(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
     """Accuracy of logits `(clips, labels)` on the clips that chose the checkpoint: optimistic, and it says so."""
     hits = int((logits.argmax(1) == labels).sum())
@@ -82,11 +100,21 @@ def measure(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
     }
 
 
-def calibrate(task: KeywordTask, logits: torch.Tensor, validation: Validation) -> dict[str, Any]:
-    """Divide the logits of `task` by the temperature that the clips ask for, and report what that changes."""
-    labels = validation.labels
+def shift_unknown(task: KeywordTask, ratio: float) -> list[float]:
+    """What is added to each logit, so that they answer to labels that come alike, and unknown words `ratio` times."""
+    options = (task.hparams["provenance"] or {}).get("options", {})
+    trained = read_recipe(options.get("set", []))[1].label_shares
+    expected = [ratio if label == UNKNOWN else 1.0 for label in LABELS]
+    return [round(float(value), 4) for value in prior_shift(trained, expected)]
+
+
+def calibrate(task: KeywordTask, validation: Validation, ratio: float) -> dict[str, Any]:
+    """Divide the logits of `task` by the temperature that the clips ask for, shift them to the labels' shares that are
+    expected, and report what the temperature changes: the clips have the labels in shares like those of training."""
+    logits, labels = answer(task, validation.samples), validation.labels
     temperature = float(f"{fit_temperature(logits, labels):.4g}")
-    task.network = Scaled(task.network, temperature).eval()
+    shift = shift_unknown(task, ratio)
+    task.network = Scaled(task.network, temperature, shift).eval()
     figures = {
         "before": logits,
         "after": logits / temperature,
@@ -94,6 +122,8 @@ def calibrate(task: KeywordTask, logits: torch.Tensor, validation: Validation) -
     }
     return {
         "temperature": temperature,
+        "unknown_ratio": ratio,
+        "shift": {label: value for label, value in zip(LABELS, shift, strict=True) if value},
         **{name: measure_calibration(values, labels) for name, values in figures.items()},
         "clips": len(labels),
         "silence": len(labels) - validation.words,
@@ -103,6 +133,8 @@ def calibrate(task: KeywordTask, logits: torch.Tensor, validation: Validation) -
 
 def export(options: argparse.Namespace) -> None:
     """Load, measure, calibrate, write, verify."""
+    if not options.unknown_ratio > 0:
+        raise KwsError(f"--unknown-ratio {options.unknown_ratio:g}: expected a number above 0; 1 is for equal shares")
     try:
         values = KeywordThreshold(options.threshold, options.release, options.refractory_ms)
         decoder = DecoderConfig(options.smoothing_ms, values)
@@ -113,11 +145,11 @@ def export(options: argparse.Namespace) -> None:
     if corpus is None:
         raise ModelError("the checkpoint names no corpus; give a folder of real clips to verify on (--data)")
     validation = load(Path(corpus))
-    with torch.no_grad():
-        logits = torch.cat([task(batch) for batch in validation.samples.split(256)])  # (clips, labels)
+    calibration = calibrate(task, validation, options.unknown_ratio) if options.calibration else None
+    logits = answer(task, validation.samples)
     accuracy = {"validation": measure(logits[: validation.words], validation.labels[: validation.words])}
-    if options.calibration:
-        accuracy["calibration"] = calibrate(task, logits, validation)
+    if calibration:
+        accuracy["calibration"] = calibration
     metadata = build_metadata(task, options.licence, accuracy, decoder, GateConfig())
     samples = validation.samples[:: max(1, len(validation.samples) // 256)]
     result = write(task, metadata, options.output, samples)

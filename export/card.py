@@ -63,10 +63,13 @@ def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def evaluate(model: str, folder: Path) -> dict[str, Any]:
-    """What `kws-eval clips FOLDER --json` says, in a process of its own: only that command opens test clips."""
+def evaluate(model: str, folder: Path, *drawing: str) -> dict[str, Any]:
+    """What `kws-eval clips FOLDER --json` says, in a process of its own: only that command opens test clips.
+
+    `drawing` are options of kws-eval that leave a picture.
+    """
     command = [sys.executable, "-m", "kws_stream.cli.evaluate", "clips", str(folder), "--model", model, "--json"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run([*command, *drawing], capture_output=True, text=True)
     if result.returncode:
         raise KwsError(result.stderr.strip() or f"kws-eval failed with exit code {result.returncode}")
     figures: dict[str, Any] = json.loads(result.stdout)
@@ -146,16 +149,25 @@ def describe_file(path: Path, metadata: ModelMetadata) -> str:
     return table(("what", "value"), [*rows, *flatten(settings)])
 
 
-def describe_model(name: str, folders: Mapping[str, Path | None], seeds: Sequence[str]) -> str:
-    """The generated part of a card; `folders` of clips by title, `seeds` models of the same recipe."""
+def describe_model(
+    name: str, folders: Mapping[str, Path | None], seeds: Sequence[str], picture: Path | None = None
+) -> str:
+    """The generated part of a card; `folders` of clips by title, `seeds` models of the same recipe.
+
+    The reliability diagram of the first folder is drawn to `picture`, which the card shows from the same folder.
+    """
     path = zoo.find(name)
     metadata = KeywordModel.load(path).metadata
     model = path.stem if path.parent == zoo.FOLDER else path.name
     parts = ["## Figures", describe_file(path, metadata)]
     for title, folder in folders.items():
         if folder:
+            drawing = ("--reliability", str(picture)) if picture else ()
             command = f"kws-eval clips {shown(folder)} --model {model}"
-            parts.append(describe_accuracy(title, command, evaluate(str(path), folder)))
+            parts.append(describe_accuracy(title, command, evaluate(str(path), folder, *drawing)))
+            if picture:
+                parts.append(f"![Share of right answers over their posterior]({picture.name})")
+            picture = None
     if seeds and (test := folders["Test clips"]):
         parts.append(describe_seeds(str(path), seeds, test))
     for title, facts in (("Measured at export", metadata.accuracy), ("Training", metadata.training)):
@@ -211,7 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_between_markers(options.write or ZOO, describe_zoo())
             return 0
         folders = {"Test clips": options.test, "Validation clips": options.val}
-        text = describe_model(options.model, folders, options.seeds)
+        picture = options.write.with_suffix(".reliability.png") if options.write else None
+        text = describe_model(options.model, folders, options.seeds, picture)
         if options.write:
             write_between_markers(options.write, text)
         else:

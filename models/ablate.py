@@ -21,17 +21,22 @@ from torch import Tensor
 from kws_stream.errors import KwsError
 from models import augment
 from models.augment import AugmentConfig
-from models.batches import Sources, load_noise, load_validation, to_tensor
+from models.batches import load_noise, load_validation, to_tensor
+from models.calibration import fit_temperature, measure_calibration
+from models.corpora import Sources
 from models.labels import KEYWORDS, LABELS
+from models.options import parse_arguments as parse_training
 from models.recordings import list_sentences, read_mono
 from models.task import KeywordTask, load_checkpoint
-from models.train import parse_arguments as parse_training
 from models.train import train
 
 ALL = "everything"
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     ALL: (),
+    "teachers": ("--teachers",),
     "synthetic voices": (),
+    "words cut from sentences": (),
+    "words of another language": (),
     "running speech": ("--set", "speech_share=0"),
     "halves and reversed words": ("--set", "parts_share=0", "reversed_share=0"),
     "noise": ("--set", "noise_share=0"),
@@ -44,6 +49,8 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
     "averaged weights": ("--no-averaging",),
 }
 """ingredient -> arguments that leave it out"""
+FOLDERS = {"words cut from sentences": "cut_words", "words of another language": "other_words"}
+"""ingredient -> the folder of words that is left out"""
 
 STRIDE = 8
 """frames between two answers on running speech"""
@@ -55,6 +62,8 @@ class Result(NamedTuple):
     """One run, judged."""
 
     accuracy: float
+    loss: float
+    """negative log-likelihood of the clips in nats, at the best temperature"""
     noisy: float
     """accuracy on the words with noise 5 dB below them"""
     unknown: float
@@ -79,6 +88,7 @@ def configure(ingredient: str, seed: int, options: argparse.Namespace, common: S
     """The training options of one run."""
     run = options.output / f"{ingredient.replace(' ', '-')}-{seed}"
     training = parse_training([options.architecture, *common, *WITHOUT[ingredient]])
+    training.words = [folder for folder in training.words if folder.name != FOLDERS.get(ingredient)]
     if ingredient == "synthetic voices":
         training.words = [folder for folder in training.words if not (folder / "PROVENANCE.csv").exists()]
     training.run, training.seed = run, seed
@@ -107,9 +117,13 @@ def count_alarms(task: KeywordTask, sentences: Sequence[Path]) -> tuple[int, flo
 def judge(checkpoint: Path, training: argparse.Namespace) -> Result:
     """On the validation split alone."""
     task = load_checkpoint(checkpoint)
-    sources = Sources(training.data, tuple(training.noise), val_noise=training.val_noise)
+    sources = Sources(
+        training.data, tuple(training.noise), cache=training.run.parent / "cache", val_noise=training.val_noise
+    )
     samples, labels = load_validation(sources)
-    right = torch.cat([task(part).argmax(1) for part in samples.split(256)]) == labels
+    logits = torch.cat([task(part) for part in samples.split(256)])  # (clips, labels)
+    loss = measure_calibration(logits / fit_temperature(logits, labels), labels)["nll"]
+    right = logits.argmax(1) == labels
     spoken = labels != LABELS.index("silence")
     noisy = torch.cat([task(part).argmax(1) for part in add_noise(samples[spoken], sources).split(256)])
     alarms, hours = 0, float("nan")
@@ -118,7 +132,7 @@ def judge(checkpoint: Path, training: argparse.Namespace) -> Result:
         alarms, hours = count_alarms(task, list_sentences(folder, training.speech / "transcripts.csv", KEYWORDS))
     unknown = right[labels == LABELS.index("unknown")].float().mean().item()
     in_noise = (noisy == labels[spoken]).float().mean().item()
-    return Result(right.float().mean().item(), in_noise, unknown, alarms / hours)
+    return Result(right.float().mean().item(), loss, in_noise, unknown, alarms / hours)
 
 
 def add_noise(samples: Tensor, sources: Sources) -> Tensor:
@@ -135,15 +149,19 @@ def spread(values: Sequence[float], form: str) -> str:
 
 def draw_table(results: Mapping[str, Sequence[Result]]) -> str:
     """Markdown: mean and range over the seeds, and what leaving the ingredient out changes, seed by seed."""
-    head = ("without", "accuracy", "change in points", "in noise", "unknown", "alarms an hour")
+    head = ("without", "accuracy", "change in points", "loss", "change", "in noise", "unknown", "alarms an hour")
     rows = [head, ("---",) * len(head)]
     for ingredient, runs in results.items():
-        change = [100 * (run.accuracy - whole.accuracy) for run, whole in zip(runs, results[ALL], strict=False)]
+        pairs = list(zip(runs, results[ALL], strict=False))
+        points = [100 * (run.accuracy - whole.accuracy) for run, whole in pairs]
+        nats = [run.loss - whole.loss for run, whole in pairs]
         rows.append(
             (
                 "nothing: all of it" if ingredient == ALL else ingredient,
                 spread([run.accuracy for run in runs], ".3f"),
-                "" if ingredient == ALL else spread(change, "+.1f"),
+                "" if ingredient == ALL else spread(points, "+.1f"),
+                spread([run.loss for run in runs], ".3f"),
+                "" if ingredient == ALL else spread(nats, "+.3f"),
                 spread([run.noisy for run in runs], ".3f"),
                 spread([run.unknown for run in runs], ".3f"),
                 spread([run.alarms for run in runs], ".0f"),
@@ -152,11 +170,18 @@ def draw_table(results: Mapping[str, Sequence[Result]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
+def differs(training: argparse.Namespace, whole: argparse.Namespace) -> bool:
+    """Whether a run without an ingredient is another than the one with everything: the ingredient was there."""
+    return any(value != getattr(whole, name) for name, value in vars(training).items() if name not in ("run", "resume"))
+
+
 def ablate(options: argparse.Namespace, common: Sequence[str]) -> None:
     """Seed by seed, so that a table of one seed is there early; the ingredients in their order."""
-    results: dict[str, list[Result]] = {
-        ingredient: [] for ingredient in WITHOUT if ingredient in {ALL, *options.without}
-    }
+    whole = configure(ALL, 0, options, common)
+    results: dict[str, list[Result]] = {ALL: []}
+    for ingredient in WITHOUT:
+        if ingredient in options.without and differs(configure(ingredient, 0, options, common), whole):
+            results[ingredient] = []
     for seed in options.seeds:
         for ingredient, runs in results.items():
             training = configure(ingredient, seed, options, common)

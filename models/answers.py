@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from kws_stream.evaluation import Evaluation, wilson_interval
-from models.batches import Sources, load_validation, to_tensor
+from models.batches import load_validation, to_tensor
 from models.calibration import cross_scaled
+from models.corpora import Sources
 from models.dataset import list_clips
 from models.labels import LABELS
 from models.recordings import load_clips

@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -119,16 +119,26 @@ class Renderer(Dataset[tuple[Tensor, Tensor]]):
         return self.frontend(samples).squeeze(1).half(), batch.labels.to(torch.uint8)
 
 
-def open_bank(root: Path, data: TrainingData, rendering: Rendering, passes: int, workers: int = 2) -> FeatureBank:
-    """The bank of these data below `root`, its missing passes rendered; a rendering that was stopped goes on."""
-    facts = {"data": data.facts, **rendering.facts()}
+def open_bank(
+    root: Path,
+    survey: Mapping[str, object],
+    load: Callable[[], TrainingData],
+    rendering: Rendering,
+    passes: int,
+    workers: int = 2,
+) -> FeatureBank:
+    """The bank below `root` of the data that `survey` tells of, its missing passes rendered.
+
+    The data are loaded only when a pass is missing. A rendering that was stopped goes on.
+    """
+    facts = {"data": survey, **rendering.facts()}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     folder = root / f"bank-{digest[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bank.json").write_text(json.dumps(facts, indent=1))
     missing = [number for number in range(passes) if not (folder / f"features-{number:03}.npy").exists()]
     if missing:
-        _render(folder, Renderer(data, rendering), missing, workers)
+        _render(folder, Renderer(load(), rendering), missing, workers)
     return FeatureBank(folder, passes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kws_stream.errors import AudioError
 from models.compose import spoken_part
-from models.dataset import BACKGROUND, fingerprint, list_audio, list_clips
+from models.corpora import Sources
+from models.dataset import BACKGROUND, list_audio, list_clips
 from models.labels import KEYWORDS, LABELS, SILENCE, UNKNOWN
 from models.recordings import (
     CLIP,
@@ -60,47 +61,12 @@ class MixtureConfig:
     coded_share: float = 0.35
     """of the clips were once compressed"""
 
-
-@dataclass(frozen=True)
-class Sources:
-    """Folders to learn from. Only `corpus` has splits by rule; the others name a folder of the split itself."""
-
-    corpus: Path
-    """a folder that `list_clips` reads"""
-
-    noise: tuple[Path, ...] = ()
-    """folders of long recordings without speech"""
-
-    impulse_responses: Path | None = None
-    """a folder of room impulse responses"""
-
-    words: tuple[Path, ...] = ()
-    """more folders of word folders, each holding `train/` and `val/`"""
-
-    speech: Path | None = None
-    """a folder with `train/`, `val/` and `transcripts.csv`: running speech"""
-
-    cache: Path | None = None
-    """a folder for decoded clips"""
-
-    val_noise: Path | None = None
-    """a folder of noise for validation"""
-
-    def noise_folders(self) -> tuple[Path, ...]:
-        """The named ones, or the corpus' own, or `background/` and `train/` of a folder `noise/` beside it."""
-        if self.noise:
-            return self.noise
-        if (own := self.corpus / BACKGROUND).is_dir():
-            return (own,)
-        beside = self.corpus.resolve().parent / "noise"
-        return tuple(path for path in (beside / "background", beside / "train") if path.is_dir())
-
-    def val_noise_folders(self) -> tuple[Path, ...]:
-        """The named one, or `noise/val/` beside the corpus, or else those of the training."""
-        beside = self.corpus.resolve().parent / "noise" / "val"
-        if self.val_noise:
-            return (self.val_noise,)
-        return (beside,) if beside.is_dir() else self.noise_folders()
+    @property
+    def label_shares(self) -> list[float]:
+        """Of all rows, for each of LABELS."""
+        others = {UNKNOWN: self.unknown_share, SILENCE: self.silence_share}
+        keyword = (1 - sum(others.values())) / len(KEYWORDS)
+        return [others.get(label, keyword) for label in LABELS]
 
 
 class Batch(NamedTuple):
@@ -127,14 +93,11 @@ class TrainingData:
     """`(responses, CLIP)`, none when there is no folder of them"""
     speech: Recordings | None
     pauses: Recordings | None
-    facts: dict[str, object] = field(default_factory=dict)
-    """what the checkpoint says about them"""
 
 
 def load_training_data(sources: Sources, config: MixtureConfig = MixtureConfig(), seed: int = 0) -> TrainingData:
     """Decode everything; AudioError when a folder is missing or no noise is given (silence is learnt from it)."""
-    folders = [list_clips(folder, "train") for folder in (sources.corpus, *sources.words)]
-    clips = [clip for folder in folders for clip in folder]
+    folders = sources.training_clips()
     by_label = {}
     for label in (*KEYWORDS, UNKNOWN):
         chosen = [[clip for clip in folder if clip.label == label] for folder in folders]
@@ -145,19 +108,9 @@ def load_training_data(sources: Sources, config: MixtureConfig = MixtureConfig()
         by_label[label] = merge(parts, shares)
     noise = load_noise(sources.noise_folders(), sources.corpus)
     speech, pauses = load_sentences(sources, "train") if sources.speech else (None, None)
-    responses = (
-        torch.from_numpy(load_impulse_responses(list_audio(sources.impulse_responses)))
-        if sources.impulse_responses
-        else torch.empty(0, CLIP)
-    )
-    facts: dict[str, object] = {
-        "clips": len(clips),
-        "fingerprint": fingerprint(clips),
-        "noise_minutes": round(len(noise.samples) / CLIP / 60, 1),
-        "speech_minutes": round(len(speech.samples) / CLIP / 60, 1) if speech else 0,
-        "impulse_responses": len(responses),
-    }
-    return TrainingData(by_label, noise, responses, speech, pauses, facts)
+    paths = sources.responses()
+    responses = torch.from_numpy(load_impulse_responses(paths)) if paths else torch.empty(0, CLIP)
+    return TrainingData(by_label, noise, responses, speech, pauses)
 
 
 def load_noise(folders: tuple[Path, ...], corpus: Path) -> Recordings:
@@ -179,9 +132,7 @@ class Mixture:
     def __init__(self, data: TrainingData, config: MixtureConfig = MixtureConfig()) -> None:
         self.data = data
         self.config = config
-        others = {UNKNOWN: config.unknown_share, SILENCE: config.silence_share}
-        share = (1 - sum(others.values())) / len(KEYWORDS)
-        self.shares = np.array([others.get(label, share) for label in LABELS])
+        self.shares = np.array(config.label_shares)
 
     def __len__(self) -> int:
         """As many rows as there are clips."""

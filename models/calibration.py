@@ -1,10 +1,12 @@
-"""How sure a network may be: one temperature for all logits, fitted on clips that it was not trained on."""
+"""How sure a network may be: one temperature for all logits, fitted on clips that it was not trained on; and how common
+its labels are where it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
@@ -16,16 +18,29 @@ FOLDS = 2
 
 
 class Scaled(nn.Module):
-    """A network whose logits are divided by a temperature: the order of the labels stays, the posteriors flatten
-    above 1 and sharpen below (Guo et al. 2017, 1706.04599)."""
+    """A network whose logits are divided by a temperature, which flattens the posteriors above 1 and sharpens them
+    below (Guo et al. 2017, 1706.04599), and then shifted, label by label, by `shift` `(labels,)`."""
 
-    def __init__(self, network: nn.Module, temperature: float) -> None:
+    shift: Tensor
+
+    def __init__(self, network: nn.Module, temperature: float, shift: Sequence[float]) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.network(features) / self.temperature  # (batch, labels)
+        return self.network(features) / self.temperature + self.shift  # (batch, labels)
+
+
+def prior_shift(trained: Sequence[float], expected: Sequence[float]) -> NDArray[np.float64]:
+    """What to add to logits `(labels,)` that learned labels in shares of `trained`, where they come in those of
+    `expected`: the posterior is the likelihood times the share (Menon et al. 2020, 2007.07314, section 4.1).
+
+    The shares need not sum to 1. The first label is not moved.
+    """
+    ratio = np.asarray(expected, np.float64) / np.asarray(trained, np.float64)
+    return np.log(ratio / ratio[0])
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,73 +32,14 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kws_stream.errors import KwsError
 from models.bank import BankBatches, FeatureBank, Rendering, Teacher, open_bank
-from models.batches import Sources, TrainingData, load_training_data, load_validation
+from models.batches import load_training_data, load_validation
 from models.callbacks import Report, Seeds, average, say
+from models.corpora import Sources
 from models.distillation import Ensemble
+from models.options import parse_arguments
 from models.recipe import read_recipe
-from models.registry import find_architecture, list_architectures, parameter_count
+from models.registry import find_architecture, parameter_count
 from models.task import KeywordTask
-
-
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; usage errors exit with 2."""
-    parser = argparse.ArgumentParser("python -m models.train", description=__doc__)
-    parser.add_argument("architecture", choices=list_architectures())
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--data", type=Path, required=True, help="folder of word folders, or of train/ val/ test/ of those"
-    )
-    data.add_argument(
-        "--noise",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="folders of noise (default: the corpus' own, or noise/ beside it)",
-    )
-    data.add_argument("--val-noise", type=Path, help="folder of noise for validation (default: noise/val beside it)")
-    data.add_argument("--rir", type=Path, help="folder of room impulse responses")
-    data.add_argument("--words", type=Path, nargs="+", default=[], help="more folders of train/ val/ of word folders")
-    data.add_argument("--speech", type=Path, help="folder of train/ val/ and transcripts.csv: running speech")
-    training = parser.add_argument_group("training")
-    training.add_argument("--run", type=Path, help="folder of the run (default: runs/ARCH-SEED)")
-    training.add_argument("--epochs", type=int, default=60)
-    training.add_argument("--batch", type=int, default=128)
-    training.add_argument("--learning-rate", type=float, default=3e-3)
-    training.add_argument("--patience", type=int, default=40, help="epochs without a lower validation loss")
-    training.add_argument("--passes", type=int, default=16, help="renderings of the training data, an epoch each")
-    training.add_argument("--smoothing", type=float, default=0.05, help="share of the labels spread over all labels")
-    training.add_argument("--teachers", type=Path, nargs="+", default=[], help="checkpoints to learn from, too")
-    training.add_argument(
-        "--precision",
-        choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
-        default="auto",
-        help="of the multiplies (default: bf16-mixed where it is fast, else 32-true)",
-    )
-    training.add_argument("--devices", type=int, default=1, help="processes, each with a GPU where there are any")
-    training.add_argument(
-        "--nodes",
-        type=int,
-        default=1,
-        help="machines that share the folder of the run; start the command on each, with NODE_RANK, MASTER_ADDR and "
-        "MASTER_PORT set",
-    )
-    training.add_argument(
-        "--no-averaging", dest="averaging", action="store_false", help="keep the last weights, not their moving average"
-    )
-    training.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the mixture or the augmentation (recipe.py)"
-    )
-    training.add_argument("--profile", action="store_true", help="write where the time goes to RUN/fit-profile.txt")
-    training.add_argument("--threads", type=int, help="of each process, on a CPU")
-    training.add_argument("--seed", type=int, default=0)
-    training.add_argument("--resume", action="store_true", help="go on where the run stopped")
-    options = parser.parse_args(arguments)
-    if min(options.devices, options.nodes) < 1 or options.batch % (options.devices * options.nodes):
-        parser.error(
-            f"--batch {options.batch} cannot be shared by {options.devices} devices on each of {options.nodes} nodes; "
-            "expected a multiple of their number"
-        )
-    return options
 
 
 def named(value: Any) -> Any:
@@ -107,7 +49,7 @@ def named(value: Any) -> Any:
     return value
 
 
-def describe(options: argparse.Namespace, data: TrainingData) -> dict[str, Any]:
+def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str, Any]:
     """What a checkpoint says about how it was made: no absolute path in it, since it travels."""
     choices = {
         name: [named(each) for each in value] if isinstance(value, list) else named(value)
@@ -117,12 +59,12 @@ def describe(options: argparse.Namespace, data: TrainingData) -> dict[str, Any]:
     return {
         "options": choices,
         "seed": options.seed,
-        "data": data.facts,
+        "data": survey,
         "versions": {name: version(name) for name in ("torch", "torchaudio", "lightning")},
     }
 
 
-def build_task(options: argparse.Namespace, data: TrainingData, bank: FeatureBank) -> KeywordTask:
+def build_task(options: argparse.Namespace, survey: dict[str, object], bank: FeatureBank) -> KeywordTask:
     """A fresh network whose front end standardises the bank."""
     L.seed_everything(options.seed, verbose=False)
     return KeywordTask(
@@ -130,7 +72,7 @@ def build_task(options: argparse.Namespace, data: TrainingData, bank: FeatureBan
         asdict(bank.measure(find_architecture(options.architecture).frontend)),
         asdict(read_recipe(options.set)[0]),
         learning_rate=options.learning_rate,
-        provenance=describe(options, data),
+        provenance=describe(options, survey),
         corpus=str(options.data.resolve()),
     )
 
@@ -176,8 +118,8 @@ def pick_precision(wanted: str) -> str:
 
 def prepare(
     options: argparse.Namespace, folder: Path
-) -> tuple[TrainingData, tuple[Tensor, Tensor], FeatureBank, Teacher | None]:
-    """Everything that a run below `folder` reads: its data, the validation clips, the bank, and the teachers.
+) -> tuple[dict[str, object], tuple[Tensor, Tensor], FeatureBank, Teacher | None]:
+    """Everything that a run below `folder` reads: what its data are, the validation clips, the bank, the teachers.
 
     One process at a time: the first decodes and renders, and the others find it done.
     """
@@ -194,13 +136,19 @@ def prepare(
     augmentation, mixture = read_recipe(options.set)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "preparing.lock"):
-        data = load_training_data(sources, mixture)
-        bank = open_bank(folder / "banks", data, Rendering(frontend, augmentation, mixture), options.passes)
+        survey = sources.survey()
+        bank = open_bank(
+            folder / "banks",
+            survey,
+            partial(load_training_data, sources, mixture),
+            Rendering(frontend, augmentation, mixture),
+            options.passes,
+        )
         validation = load_validation(sources)
     if not options.teachers:
-        return data, validation, bank, None
+        return survey, validation, bank, None
     with FileLock(folder / "asking.lock"):
-        return data, validation, bank, Ensemble(options.teachers, bank)
+        return survey, validation, bank, Ensemble(options.teachers, bank)
 
 
 def train(options: argparse.Namespace) -> Path:
@@ -214,12 +162,12 @@ def train(options: argparse.Namespace) -> Path:
     if options.threads:
         torch.set_num_threads(options.threads)
         os.environ["OMP_NUM_THREADS"] = str(options.threads)  # or Lightning shares the cores out among processes
-    data, validation, bank, teacher = prepare(options, run.parent)
-    task = build_task(options, data, bank)
+    survey, validation, bank, teacher = prepare(options, run.parent)
+    task = build_task(options, survey, bank)
     task.network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
     batches = BankBatches(bank, options.batch, options.seed, options.smoothing, teacher)
     trainer = build_trainer(options, run, batches)
-    say(f"{options.architecture}: {parameter_count(task.network):,} parameters, {data.facts}")
+    say(f"{options.architecture}: {parameter_count(task.network):,} parameters, {survey}")
     trainer.fit(
         task,
         DataLoader(batches, batch_size=None),

@@ -21,25 +21,25 @@ pytestmark = pytest.mark.filterwarnings(
 def test_changes_are_paired_by_seed() -> None:
     table = draw_table(
         {
-            ALL: [Result(0.90, 0.6, 0.8, 50), Result(0.94, 0.7, 0.9, 70)],
-            "noise": [Result(0.89, 0.3, 0.7, 150), Result(0.91, 0.5, 0.8, 250)],
+            ALL: [Result(0.90, 0.2, 0.6, 0.8, 50), Result(0.94, 0.1, 0.7, 0.9, 70)],
+            "noise": [Result(0.89, 0.3, 0.3, 0.7, 150), Result(0.91, 0.4, 0.5, 0.8, 250)],
         }
     ).splitlines()
     assert [cell.strip() for cell in table[2].split("|")[1:-1]] == [
-        *("nothing: all of it", "0.920 (0.900 to 0.940)", "", "0.650 (0.600 to 0.700)"),
-        *("0.850 (0.800 to 0.900)", "60 (50 to 70)"),
+        *("nothing: all of it", "0.920 (0.900 to 0.940)", "", "0.150 (0.100 to 0.200)", ""),
+        *("0.650 (0.600 to 0.700)", "0.850 (0.800 to 0.900)", "60 (50 to 70)"),
     ]
-    assert [cell.strip() for cell in table[3].split("|")[1:4]] == [
-        "noise",
-        "0.900 (0.890 to 0.910)",
-        "-2.0 (-3.0 to -1.0)",
+    assert [cell.strip() for cell in table[3].split("|")[1:6]] == [
+        *("noise", "0.900 (0.890 to 0.910)", "-2.0 (-3.0 to -1.0)"),
+        *("0.350 (0.300 to 0.400)", "+0.200 (+0.100 to +0.300)"),
     ]
 
 
 def test_every_row_is_a_training_that_differs(tmp_path: Path) -> None:
     (tmp_path / "voices").mkdir()
     (tmp_path / "voices" / "PROVENANCE.csv").touch()
-    common = ["--data", str(tmp_path), "--words", str(tmp_path / "voices")]
+    words = [str(tmp_path / name) for name in ("voices", "cut_words", "other_words")]
+    common = ["--data", str(tmp_path), "--words", *words, "--teachers", "teacher.ckpt"]
     options, common = parse_arguments(["compact-tiny", "-o", str(tmp_path / "runs"), *common])
     runs = [vars(configure(ingredient, 0, options, common)) for ingredient in WITHOUT]
     assert len({str({name: value for name, value in run.items() if name != "run"}) for run in runs}) == len(WITHOUT)

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from models.labels import KEYWORDS, LABELS, UNKNOWN
 from models.recordings import CLIP, ROW, Clips, Recordings
 
 RENDERING = Rendering(FrontendConfig(), AugmentConfig(), MixtureConfig())
+SURVEY = {"fingerprint": "noise"}
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +39,16 @@ def data() -> TrainingData:
     }
     recordings = Recordings(noise(3 * ROW), np.arange(0, 2 * ROW, 160))
     responses = torch.nn.functional.one_hot(torch.tensor([0]), CLIP).float()
-    return TrainingData(clips, recordings, responses, recordings, recordings, {"fingerprint": "noise"})
+    return TrainingData(clips, recordings, responses, recordings, recordings)
+
+
+def open_noise(root: Path, data: TrainingData, passes: int, workers: int = 1, **changes: Any) -> FeatureBank:
+    return open_bank(root, SURVEY, lambda: data, replace(RENDERING, **changes), passes, workers)
 
 
 @pytest.fixture(scope="module")
 def rendered(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> FeatureBank:
-    return open_bank(tmp_path_factory.mktemp("banks"), data, RENDERING, passes=2, workers=1)
+    return open_noise(tmp_path_factory.mktemp("banks"), data, passes=2)
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -64,7 +70,7 @@ def test_two_passes_of_different_rows(rendered: FeatureBank) -> None:
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")  # on fewer cores
 def test_the_number_of_workers_changes_nothing(rendered: FeatureBank, data: TrainingData, tmp_path: Path) -> None:
-    again = open_bank(tmp_path, data, RENDERING, passes=1, workers=3)
+    again = open_noise(tmp_path, data, passes=1, workers=3)
     for one, many in zip(rendered.load(0), again.load(0), strict=True):
         np.testing.assert_array_equal(one, many)
 
@@ -77,19 +83,22 @@ def test_a_rendering_that_was_stopped_goes_on(rendered: FeatureBank, data: Train
     (folder / "features-000.npy").unlink()
     (folder / "features-000.part").write_bytes(whole[:1000])
     before = written(folder)
-    resumed = open_bank(tmp_path, data, RENDERING, passes=2, workers=1)
+    resumed = open_noise(tmp_path, data, passes=2)
     assert resumed.folder == folder
     assert (folder / "features-000.npy").read_bytes() == whole
     assert written(folder)["features-001.npy"] == before["features-001.npy"]
     assert list(folder.glob("*.part")) == []
 
 
-def test_what_bends_features_uses_the_same_bank_and_fewer_passes_are_its_first(
-    rendered: FeatureBank, data: TrainingData
-) -> None:
+def test_what_bends_features_uses_the_same_bank_and_fewer_passes_are_its_first(rendered: FeatureBank) -> None:
+    """Which is there: the data are not even loaded."""
+
+    def load() -> TrainingData:
+        raise AssertionError("nothing is missing")
+
     before = written(rendered.folder)
     tilted = replace(RENDERING, augmentation=AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0))
-    bank = open_bank(rendered.folder.parent, data, tilted, passes=1)
+    bank = open_bank(rendered.folder.parent, SURVEY, load, tilted, passes=1)
     assert (bank.folder, bank.passes) == (rendered.folder, 1)
     assert written(bank.folder) == before
     np.testing.assert_array_equal(bank.load(1)[0], rendered.load(0)[0])
@@ -114,8 +123,9 @@ def test_other_data_have_a_folder_of_their_own(rendered: FeatureBank, data: Trai
     fewer = {
         label: Clips(clips.samples[:9], clips.lengths[:9], np.full(9, 1 / 9)) for label, clips in data.clips.items()
     }
-    other = replace(data, clips=fewer, facts={"fingerprint": "less noise"})
-    bank = open_bank(rendered.folder.parent, other, RENDERING, passes=1, workers=0)
+    other = replace(data, clips=fewer)
+    survey = {"fingerprint": "less noise"}
+    bank = open_bank(rendered.folder.parent, survey, lambda: other, RENDERING, passes=1, workers=0)
     assert bank.folder != rendered.folder
     assert bank.folder.parent == rendered.folder.parent
     assert bank.rows == BLOCK  # fewer clips than a block holds

@@ -14,12 +14,12 @@ from models.batches import (
     Batch,
     Mixture,
     MixtureConfig,
-    Sources,
     TrainingData,
     half_of,
     load_training_data,
     load_validation,
 )
+from models.corpora import Sources
 from models.labels import KEYWORDS, LABELS, SILENCE, UNKNOWN
 from models.recordings import CLIP, ROW, Clips, Recordings
 from tests.corpus import write_corpus
@@ -140,7 +140,6 @@ def test_more_folders_of_words_are_drawn_from_by_their_size_and_the_corpus_more_
     assert (len(yes.samples), len(unknown.samples)) == (2 + 7, 4 + 1)
     assert yes.weights[:2].sum() == pytest.approx(3 * 2**0.5 / (3 * 2**0.5 + 7**0.5))
     assert unknown.weights[:4].sum() == pytest.approx(3 * 2 / (3 * 2 + 1))
-    assert loaded.facts["clips"] == 24 + 8
     assert len(Mixture(loaded)) == 24 + 8
 
 
@@ -158,14 +157,3 @@ def test_validation_clips_come_as_they_are(corpus: Path) -> None:
     assert labels.tolist().count(LABELS.index(SILENCE)) == 2
     recorded, _ = soundfile.read(sorted((corpus / "val" / "bird").iterdir())[0], dtype="float32")
     assert (samples[:, : len(recorded)] == torch.from_numpy(recorded)).all(1).sum() == 1
-
-
-def test_noise_is_found_in_the_corpus_or_beside_it(corpus: Path, tmp_path: Path) -> None:
-    assert Sources(corpus).noise_folders() == Sources(corpus).val_noise_folders() == (corpus / "_background_noise_",)
-    for name in ("background", "train", "val"):
-        (tmp_path / "noise" / name).mkdir(parents=True)
-    beside = Sources(tmp_path / "words")
-    assert beside.noise_folders() == (tmp_path / "noise" / "background", tmp_path / "noise" / "train")
-    assert beside.val_noise_folders() == (tmp_path / "noise" / "val",)
-    named = Sources(tmp_path / "words", noise=(tmp_path,), val_noise=corpus)
-    assert (named.noise_folders(), named.val_noise_folders()) == ((tmp_path,), (corpus,))

@@ -15,7 +15,7 @@ from torch import nn
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from kws_stream.evaluation import BINS, expected_calibration_error, measure_reliability
-from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration
+from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration, prior_shift
 
 Sample = tuple[NDArray[np.float64], NDArray[np.int64]]
 LABELS = 12
@@ -95,10 +95,21 @@ def test_the_answers_stay(temperature: float, seed: int) -> None:
     torch.manual_seed(seed)
     network, features = nn.Linear(8, LABELS), torch.randn(32, 8)
     with torch.no_grad():
-        logits, scaled = network(features), Scaled(network, temperature)(features)
+        logits, scaled = network(features), Scaled(network, temperature, [0.0] * LABELS)(features)
     torch.testing.assert_close(scaled * temperature, logits)
     # Division may round two neighbours to one value: then both are the answer.
     assert (scaled.gather(1, logits.argmax(1, keepdim=True))[:, 0] == scaled.amax(1)).all()
+
+
+@law
+@given(arrays.arrays(np.float64, LABELS, elements=st.floats(0.01, 1)), st.integers(0, 2**31 - 1))
+def test_a_shift_is_the_rule_of_bayes(expected: NDArray[np.float64], seed: int) -> None:
+    """Posteriors over the shares of training, times those that are expected, and normalised."""
+    rng = np.random.default_rng(seed)
+    logits, trained = rng.normal(0, 3, (20, LABELS)), rng.uniform(0.01, 1, LABELS)
+    shifted = softmax(logits + prior_shift(trained, expected), 1)
+    weighed = softmax(logits, 1) / trained * expected
+    np.testing.assert_allclose(shifted, weighed / weighed.sum(1, keepdims=True), atol=1e-12)
 
 
 @law

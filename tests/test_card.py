@@ -83,6 +83,16 @@ def test_what_is_written_by_hand_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["card.md"]
 
 
+def test_the_reliability_diagram_of_the_test_clips_lies_beside_the_card(folder: Path, tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    card.write_text(f"{BEGIN}\n{END}\n")
+    assert main(["lightcnn", "--test", str(folder), "--val", str(folder), "--write", str(card)]) == 0
+    assert (tmp_path / "card.reliability.png").read_bytes().startswith(b"\x89PNG")
+    text = card.read_text()
+    assert text.count("](card.reliability.png)") == 1
+    assert text.index("### Test clips") < text.index("card.reliability.png") < text.index("### Validation clips")
+
+
 @pytest.mark.parametrize("text", ["# No markers\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n{BEGIN}\n"])
 def test_a_card_without_markers_is_left_alone(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = tmp_path / "card.md"
@@ -125,7 +135,10 @@ def test_nested_facts_have_dotted_names() -> None:
 def test_every_shipped_model_has_a_card_of_this_very_file(name: str) -> None:
     """When this fails: python -m export.card NAME --test DIR --val DIR --write docs/models/NAME.md."""
     digest = hashlib.sha256(zoo.find(name).read_bytes()).hexdigest()
-    assert f"| SHA-256 | `{digest}` |" in (CARDS / f"{name}.md").read_text()
+    card = (CARDS / f"{name}.md").read_text()
+    assert f"| SHA-256 | `{digest}` |" in card
+    assert f"]({name}.reliability.png)" in card
+    assert (CARDS / f"{name}.reliability.png").is_file()
 
 
 def test_the_list_of_the_zoo_is_up_to_date(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from export.golden import golden_samples
 from export.onnx import update_checksums
 from kws_stream import KeywordModel
 from kws_stream.evaluation import expected_calibration_error
-from models.batches import Sources, load_validation, to_tensor
+from models.batches import MixtureConfig, load_validation, to_tensor
 from models.calibration import fit_temperature
 from models.complexity import count_multiplies
+from models.corpora import Sources
 from models.recordings import read_mono
 from models.registry import find_architecture, parameter_count
 from models.task import KeywordTask, load_checkpoint
@@ -36,11 +37,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_corpus(tmp_path_factory.mktemp("corpus"), clips=2)
 
 
-def checkpoint(path: Path, architecture: str, corpus: Path | None) -> Path:
+def checkpoint(path: Path, architecture: str, corpus: Path | None, **provenance: object) -> Path:
     """A network that was never trained, in the file that training writes; its batch norms have seen something."""
     L.seed_everything(0, verbose=False)
     frontend = asdict(find_architecture(architecture).frontend) | {"mean": -4.0, "std": 3.0}
-    task = KeywordTask(architecture, frontend, provenance={"seed": 0}, corpus=str(corpus) if corpus else None)
+    task = KeywordTask(
+        architecture, frontend, provenance={"seed": 0, **provenance}, corpus=str(corpus) if corpus else None
+    )
     for module in task.network.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.momentum = 1.0  # the statistics of one batch, so that no signal is drowned
@@ -111,12 +114,29 @@ def test_the_logits_are_divided_by_the_temperature_of_the_clips(corpus: Path, tm
     assert report["temperature"] == pytest.approx(temperature, rel=1e-3)
     assert (report["clips"], report["silence"]) == (26, 2)
     heard = np.stack([model.classify(clip) for clip in samples[:, :15_920].numpy()])  # 98 frames, as the task hears
-    np.testing.assert_allclose(heard, (logits / temperature).softmax(1), atol=1e-5)
-    likelihood = -np.log(heard[range(26), labels]).mean()
-    assert report["after"]["nll"] == pytest.approx(likelihood, abs=1e-3)
+    scaled = (logits / temperature).softmax(1)
+    shares = torch.tensor(MixtureConfig().label_shares)
+    np.testing.assert_allclose(heard, torch.nn.functional.normalize(scaled / shares, p=1, dim=1), atol=1e-4)
+    likelihood = -scaled[range(26), labels].log().mean()
+    assert report["after"]["nll"] == pytest.approx(likelihood.item(), abs=1e-3)
     assert report["after"]["nll"] < report["before"]["nll"]
     assert report["after"]["nll"] <= report["held_out"]["nll"]
-    assert report["after"]["ece"] == pytest.approx(expected_calibration_error(heard, labels.numpy()), abs=1e-3)
+    assert report["after"]["ece"] == pytest.approx(expected_calibration_error(scaled.numpy(), labels.numpy()), abs=1e-3)
+    shipped = model.metadata.accuracy["validation"]["accuracy"]
+    assert shipped == pytest.approx((heard.argmax(1) == labels.numpy())[:24].mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("unknown", [0.5, 4.0])
+def test_the_logits_answer_to_the_shares_that_are_expected(corpus: Path, tmp_path: Path, unknown: float) -> None:
+    """A network that learned from other shares than the default ones is told so by its own options."""
+    source = checkpoint(tmp_path / "task.ckpt", "lightcnn", corpus, options={"set": ["silence_share=0.3"]})
+    assert main([str(source), "-o", str(tmp_path / "model.onnx"), "--unknown-ratio", str(unknown)]) == 0
+    report = KeywordModel.load(tmp_path / "model.onnx").metadata.accuracy["calibration"]
+    keyword = (1 - 0.3 - 0.22) / 10
+    assert report["unknown_ratio"] == unknown
+    assert report["shift"]["silence"] == pytest.approx(np.log(keyword / 0.3), abs=1e-4)
+    assert report["shift"]["unknown"] == pytest.approx(np.log(unknown * keyword / 0.22), abs=1e-4)
+    assert set(report["shift"]) == {"silence", "unknown"}
 
 
 def test_without_noise_the_words_calibrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

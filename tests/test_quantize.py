@@ -59,7 +59,7 @@ def recurrent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     task.network.convolution[1].momentum = 1.0
     task.train()
     task(torch.randn(16, 16_000) * 0.1)
-    task.network = Scaled(task.network, 0.8)
+    task.network = Scaled(task.network, 0.8, [0.0] * 11 + [-1.0])
     metadata = build_metadata(task.eval(), "CC0", {}, DecoderConfig(), GateConfig())
     path = tmp_path_factory.mktemp("recurrent") / f"{request.param.__name__}.onnx"
     path.write_bytes(to_onnx(task, metadata).SerializeToString())

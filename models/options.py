@@ -1,0 +1,72 @@
+"""The command line of a training."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.registry import list_architectures
+
+DESCRIPTION = "From a folder of word folders to a checkpoint."
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; usage errors exit with 2."""
+    parser = argparse.ArgumentParser("python -m models.train", description=DESCRIPTION)
+    parser.add_argument("architecture", choices=list_architectures())
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data", type=Path, required=True, help="folder of word folders, or of train/ val/ test/ of those"
+    )
+    data.add_argument(
+        "--noise",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders of noise (default: the corpus' own, or noise/ beside it)",
+    )
+    data.add_argument("--val-noise", type=Path, help="folder of noise for validation (default: noise/val beside it)")
+    data.add_argument("--rir", type=Path, help="folder of room impulse responses")
+    data.add_argument("--words", type=Path, nargs="+", default=[], help="more folders of train/ val/ of word folders")
+    data.add_argument("--speech", type=Path, help="folder of train/ val/ and transcripts.csv: running speech")
+    training = parser.add_argument_group("training")
+    training.add_argument("--run", type=Path, help="folder of the run (default: runs/ARCH-SEED)")
+    training.add_argument("--epochs", type=int, default=60)
+    training.add_argument("--batch", type=int, default=128)
+    training.add_argument("--learning-rate", type=float, default=3e-3)
+    training.add_argument("--patience", type=int, default=40, help="epochs without a lower validation loss")
+    training.add_argument("--passes", type=int, default=16, help="renderings of the training data, an epoch each")
+    training.add_argument("--smoothing", type=float, default=0.05, help="share of the labels spread over all labels")
+    training.add_argument("--teachers", type=Path, nargs="*", default=[], help="checkpoints to learn from, too")
+    training.add_argument(
+        "--precision",
+        choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
+        default="auto",
+        help="of the multiplies (default: bf16-mixed where it is fast, else 32-true)",
+    )
+    training.add_argument("--devices", type=int, default=1, help="processes, each with a GPU where there are any")
+    training.add_argument(
+        "--nodes",
+        type=int,
+        default=1,
+        help="machines that share the folder of the run; start the command on each, with NODE_RANK, MASTER_ADDR and "
+        "MASTER_PORT set",
+    )
+    training.add_argument(
+        "--no-averaging", dest="averaging", action="store_false", help="keep the last weights, not their moving average"
+    )
+    training.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the mixture or the augmentation (recipe.py)"
+    )
+    training.add_argument("--profile", action="store_true", help="write where the time goes to RUN/fit-profile.txt")
+    training.add_argument("--threads", type=int, help="of each process, on a CPU")
+    training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    options = parser.parse_args(arguments)
+    if min(options.devices, options.nodes) < 1 or options.batch % (options.devices * options.nodes):
+        parser.error(
+            f"--batch {options.batch} cannot be shared by {options.devices} devices on each of {options.nodes} nodes; "
+            "expected a multiple of their number"
+        )
+    return options

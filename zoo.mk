@@ -42,12 +42,12 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	touch $@
 
 # What each ingredient is worth, by the smallest network; the tables of docs/ablation.md.
-ABLATE = $(BIN)/python -m models.ablate compact-tiny --seeds $(SEEDS) $(SOURCES) --threads 1 --passes 4 --epochs 8 \
-    --learning-rate 5e-3
+ABLATE = $(BIN)/python -m models.ablate $(SOURCES) --threads 1 --seeds $(SEEDS)
 .PHONY: ablation
 ablation: $(TEACHERS:%=%/done)
-	$(ABLATE) -o runs/ablation
-	$(ABLATE) -o runs/ablation-teachers --without teachers $(TAUGHT)
+	$(ABLATE) compact-tiny -o runs/ablation --passes 4 --epochs 8 --learning-rate 5e-3
+	$(ABLATE) compact-tiny -o runs/ablation-teachers --passes 4 --epochs 8 --learning-rate 5e-3 --without teachers $(TAUGHT)
+	$(ABLATE) compact -o runs/ablation-default --passes 4 --epochs 12 --learning-rate 4e-3 --without "both of these"
 
 runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/best.ckpt -o $@

@@ -39,6 +39,7 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
     "words of another language": (),
     "running speech": ("--set", "speech_share=0"),
     "halves and reversed words": ("--set", "parts_share=0", "reversed_share=0"),
+    "both of these": ("--set", "speech_share=0", "parts_share=0", "reversed_share=0"),
     "noise": ("--set", "noise_share=0"),
     "rooms": ("--set", "reverb_share=0"),
     "speed": ("--set", "speed=0"),

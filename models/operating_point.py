@@ -83,7 +83,7 @@ def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Word]]])
     """Print a row for each pair of smoothing and threshold."""
     print("smoothing_ms threshold  words hits confusions outside duplicates")
     for smoothing in (160, 240, 320, 400):
-        for threshold in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+        for threshold in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98):
             decoder = DecoderConfig(smoothing, KeywordThreshold(threshold, threshold / 2))
             spotter = KeywordSpotter(model, decoder=decoder)
             total = Score()

@@ -30,15 +30,15 @@ runs/compact-large-%/done: $(TEACHERS:%=%/done)
 	touch $@
 
 runs/compact-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) compact --epochs 40 --learning-rate 4e-3 $(TAUGHT)
+	$(LEARN) compact --epochs 28 --learning-rate 4e-3 $(TAUGHT)
 	touch $@
 
 runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) compact-tiny --epochs 60 --learning-rate 5e-3 $(TAUGHT)
+	$(LEARN) compact-tiny --epochs 40 --learning-rate 5e-3 $(TAUGHT)
 	touch $@
 
 runs/lightcnn-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) lightcnn --epochs 36 $(TAUGHT)
+	$(LEARN) lightcnn --epochs 28 $(TAUGHT)
 	touch $@
 
 # What each ingredient is worth, by the smallest network; the tables of docs/ablation.md.

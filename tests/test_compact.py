@@ -30,7 +30,7 @@ def ends(stem: int, last: int, joined: int) -> int:
         ("compact", ends(16, 60, 64) + block(16, 32) + block(32, 60), 100_000),
         (
             "compact-large",
-            ends(24, 80, 192) + block(24, 40) + block(40, 40, False) + block(40, 80) + block(80, 80, False),
+            ends(32, 128, 256) + block(32, 64) + block(64, 64, False) + block(64, 128) + block(128, 128, False),
             5_000_000 // 4,  # 5 MB of float32
         ),
     ],
@@ -42,18 +42,18 @@ def test_the_parameters_by_hand(name: str, by_hand: int, limit: int) -> None:
 
 
 def test_the_multiplies_by_hand() -> None:
-    """Maps of 49 x 20, 25 x 10 and 13 x 5."""
-    stem = 49 * 20 * 9 * 8
-    first = 25 * 10 * (9 * 8 * 16 + 9 * 16 * 16 + 8 * 16)
-    second = 13 * 5 * (9 * 16 * 22 + 9 * 22 * 22 + 16 * 22)
-    joined = 13 * (5 * 22 * 32 + 2 * (9 * 32 + 32 * 32))
+    """Maps of 98 x 20, 49 x 10 and 25 x 5."""
+    stem = 98 * 20 * 9 * 8
+    first = 49 * 10 * (9 * 8 * 16 + 9 * 16 * 16 + 8 * 16)
+    second = 25 * 5 * (9 * 16 * 22 + 9 * 22 * 22 + 16 * 22)
+    joined = 25 * (5 * 22 * 32 + 2 * (9 * 32 + 32 * 32))
     network = find_architecture("compact-tiny").build(FRAMES, BINS, 12).eval()
     assert count_multiplies(network, FRAMES, BINS) == stem + first + second + joined + 32 * 12
 
 
 @pytest.mark.parametrize(("bins", "height"), [(40, 5), (41, 6), (47, 6), (80, 10)])
 def test_the_join_takes_all_bins_that_are_left(bins: int, height: int) -> None:
-    network = CompactResNet(FRAMES, bins, 12, blocks=2)
+    network = CompactResNet(FRAMES, bins, 12, stride=2, blocks=2)
     maps = network.features(torch.zeros(2, 1, FRAMES, bins))
     assert maps.shape == (2, 60, 13, height)
     assert network.join(maps).shape == (2, 64, 13, 1)

@@ -8,7 +8,7 @@ SOURCES := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(
     --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words $(SYNTHETIC)
 LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) --threads 1 \
     $(if $(wildcard $(@D)/last.ckpt),--resume)
-# Two networks of the largest size, that only teach: all that ship learn from their answers, too.
+# Two networks that only teach: all that ship learn from their answers, too.
 TEACHERS := runs/teacher-10 runs/teacher-11
 TAUGHT = --teachers $(TEACHERS:%=%/best.ckpt)
 # Chosen on validation recordings: docs/adr/0005-operating-point.md.
@@ -22,11 +22,11 @@ $(SYNTHETIC)/README.md: | $(VENV)/.train
 	$(BIN)/python -m models.synthesize -o $(SYNTHETIC) --look-alikes 35 --voices 175
 
 runs/teacher-%/done: $(SYNTHETIC)/README.md
-	$(LEARN) compact-large --epochs 24
+	$(LEARN) compact-teacher --epochs 24
 	touch $@
 
 runs/compact-large-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) compact-large --epochs 24 $(TAUGHT)
+	$(LEARN) compact-large --epochs 18 $(TAUGHT)
 	touch $@
 
 runs/compact-%/done: $(TEACHERS:%=%/done)
@@ -34,19 +34,19 @@ runs/compact-%/done: $(TEACHERS:%=%/done)
 	touch $@
 
 runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) compact-tiny --epochs 40 --learning-rate 5e-3 $(TAUGHT)
+	$(LEARN) compact-tiny --epochs 36 --learning-rate 5e-3 $(TAUGHT)
 	touch $@
 
 runs/lightcnn-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) lightcnn --epochs 28 $(TAUGHT)
+	$(LEARN) lightcnn --epochs 24 $(TAUGHT)
 	touch $@
 
 # What each ingredient is worth, by the smallest network; the tables of docs/ablation.md.
 ABLATE = $(BIN)/python -m models.ablate $(SOURCES) --threads 1 --seeds $(SEEDS)
 .PHONY: ablation
 ablation: $(TEACHERS:%=%/done)
-	$(ABLATE) compact-tiny -o runs/ablation --passes 4 --epochs 8 --learning-rate 5e-3
-	$(ABLATE) compact-tiny -o runs/ablation-teachers --passes 4 --epochs 8 --learning-rate 5e-3 --without teachers $(TAUGHT)
+	$(ABLATE) compact-tiny -o runs/ablation --passes 4 --epochs 6 --learning-rate 5e-3
+	$(ABLATE) compact-tiny -o runs/ablation-teachers --passes 4 --epochs 6 --learning-rate 5e-3 --without teachers $(TAUGHT)
 	$(ABLATE) compact -o runs/ablation-default --passes 4 --epochs 12 --learning-rate 4e-3 --without "both of these"
 
 runs/%/model.onnx: runs/%/done

@@ -102,6 +102,7 @@ class CompactResNet(nn.Module):
 for name, options in {
     "compact-tiny": {"stem": 8, "widths": (16, 22), "joined": 32, "dropout": 0.0},
     "compact": {},
-    "compact-large": {"stem": 32, "stride": 2, "widths": (64, 128), "blocks": 2, "joined": 256},
+    "compact-large": {"stem": 24, "widths": (48, 96), "blocks": 2, "joined": 192},
+    "compact-teacher": {"stem": 32, "stride": 2, "widths": (64, 128), "blocks": 2, "joined": 256},
 }.items():
     register(name, FrontendConfig(), frames=98)(partial(CompactResNet, **options))

@@ -30,8 +30,13 @@ def ends(stem: int, last: int, joined: int) -> int:
         ("compact", ends(16, 60, 64) + block(16, 32) + block(32, 60), 100_000),
         (
             "compact-large",
-            ends(32, 128, 256) + block(32, 64) + block(64, 64, False) + block(64, 128) + block(128, 128, False),
+            ends(24, 96, 192) + block(24, 48) + block(48, 48, False) + block(48, 96) + block(96, 96, False),
             5_000_000 // 4,  # 5 MB of float32
+        ),
+        (
+            "compact-teacher",
+            ends(32, 128, 256) + block(32, 64) + block(64, 64, False) + block(64, 128) + block(128, 128, False),
+            1_000_000,
         ),
     ],
 )

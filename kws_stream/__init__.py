@@ -6,6 +6,7 @@ from kws_stream.events import KeywordEvent
 from kws_stream.listener import Listener, spot
 from kws_stream.microphone import MicrophoneSource
 from kws_stream.model import KeywordModel
+from kws_stream.pool import SpotterPool
 from kws_stream.sources import FileSource
 from kws_stream.spotter import KeywordSpotter
 
@@ -26,5 +27,6 @@ __all__ = [
     "Listener",
     "MicrophoneSource",
     "ModelError",
+    "SpotterPool",
     "spot",
 ]

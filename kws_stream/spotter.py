@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,17 +17,20 @@ from kws_stream.model import KeywordModel
 
 Floats = NDArray[np.float32]
 LONGEST_MS = 1000
-"""Longer pushes are cut, so that memory does not grow with them."""
+"""Longer pushes are cut, so that memory does not grow with them; nothing is gained by longer pieces (ADR 9)."""
 
 
 class Due(NamedTuple):
-    """An inference that may be made."""
+    """An inference that is to be made."""
+
+    context: Floats
+    """`(frames, bins)` that the network shall see"""
 
     end: int
-    """position where its context ends, in samples since the last reset or loss"""
+    """position where the context ends, in samples since the stream began"""
 
     decided: int
-    """position at which it was known that it will be made"""
+    """position at which it was known that the inference will be made"""
 
 
 class KeywordSpotter:
@@ -84,11 +88,33 @@ class KeywordSpotter:
 
         Raises AudioError for other shapes and types and for NaN; nothing of such a block is heard.
         """
-        signal = to_float(samples)
         events: list[KeywordEvent] = []
-        for start in range(0, len(signal), self._longest):
-            events += self._push(signal[start : start + self._longest])
+        for due in self.hear(to_float(samples)):
+            events += self.decide(due, self.model.predict(np.stack([inference.context for inference in due])))
         return events
+
+    def hear(self, signal: Floats) -> Iterator[list[Due]]:
+        """The first half of `push`: `(n,)` samples in [-1, 1) -> the inferences that they make due, a second at a time.
+
+        `SpotterPool` makes those of many streams at once. All must be taken, and handed to `decide` in their order.
+        """
+        for start in range(0, len(signal), self._longest):
+            piece = signal[start : start + self._longest]
+            self._position += len(piece)
+            self._features = np.concatenate((self._features, self._frontend.push(piece)))
+            self._spans += self._gate.push(piece)
+            due = self._due()
+            self._forget()
+            if due:
+                yield due
+
+    def decide(self, due: Sequence[Due], posteriors: Floats) -> list[KeywordEvent]:
+        """The second half: what came of the inferences, `(inferences, labels)` -> the events that fell."""
+        self.posteriors = posteriors[-1]
+        self.inferences += len(due)
+        return self._decoder.push(
+            posteriors, [inference.end for inference in due], [inference.decided for inference in due]
+        )
 
     def skip(self, samples: int) -> None:
         """So many samples were lost: the clock goes on, the context is empty again."""
@@ -96,15 +122,6 @@ class KeywordSpotter:
         inferences = self.inferences
         self.reset()
         self._origin, self.inferences = origin, inferences
-
-    def _push(self, signal: Floats) -> list[KeywordEvent]:
-        self._position += len(signal)
-        self._features = np.concatenate((self._features, self._frontend.push(signal)))
-        self._spans += self._gate.push(signal)
-        due = self._due()
-        events = self._infer(due) if due else []
-        self._forget()
-        return events
 
     def _due(self) -> list[Due]:
         """The inferences that can be made and that the gate lets through; others that it never will are given up."""
@@ -116,21 +133,14 @@ class KeywordSpotter:
             while self._spans and self._spans[0].stop < end:
                 self._spans.pop(0)
             if self._spans and self._spans[0].start < end:
-                due.append(Due(end, max(end, self._spans[0].known_at)))
+                stop = self._next - self._dropped  # frames, in _features
+                context = self._features[stop - self._context : stop]
+                decided = max(end, self._spans[0].known_at)
+                due.append(Due(context, self._origin + end, self._origin + decided))
             elif not self._spans and self._position < end + self._gate.delay + stride:
                 break  # a look-back may still reach it
             self._next += self._stride
         return due
-
-    def _infer(self, due: list[Due]) -> list[KeywordEvent]:
-        hop, window = self._config.hop, self._config.window
-        stops = [(end - window) // hop + 1 - self._dropped for end, _ in due]  # frames, in _features
-        contexts = np.stack([self._features[stop - self._context : stop] for stop in stops])
-        posteriors = self.model.predict(contexts)  # (inferences, labels)
-        self.posteriors = posteriors[-1]
-        self.inferences += len(due)
-        ends, decided = ([self._origin + position for position in column] for column in zip(*due, strict=True))
-        return self._decoder.push(posteriors, ends, decided)
 
     def _forget(self) -> None:
         """Drop the frames that no later inference needs."""

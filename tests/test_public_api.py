@@ -17,6 +17,7 @@ def test_the_public_names() -> None:
         "Listener",
         "MicrophoneSource",
         "ModelError",
+        "SpotterPool",
         "spot",
     ]
     assert all(hasattr(kws_stream, name) for name in kws_stream.__all__)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain, cycle
+from itertools import chain, cycle, repeat
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kws_stream import DecoderConfig, FrontendConfig, GateConfig, KeywordModel, KeywordSpotter, KeywordThreshold
+from kws_stream import (
+    DecoderConfig,
+    FrontendConfig,
+    GateConfig,
+    KeywordEvent,
+    KeywordModel,
+    KeywordSpotter,
+    KeywordThreshold,
+    SpotterPool,
+)
 from kws_stream.decoder import PosteriorDecoder
 from kws_stream.frontend import StreamingLogMel, log_mel, to_float
 from kws_stream.gate import SpeechGate
@@ -116,6 +126,89 @@ def test_spotter(model: KeywordModel, noisy: NDArray[np.float32], mode: int | No
     assert [event.score for event in parts] == pytest.approx([event.score for event in whole], abs=1e-5)
     assert spotter.inferences == inferences
     assert whole
+
+
+three_cuts = st.lists(cuts, min_size=3, max_size=3)
+turn = st.sets(st.integers(0, 2), min_size=1)
+"""Which of three streams have a block."""
+
+
+def three(noisy: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [noisy[: 6 * RATE], noisy[5 * RATE : 10 * RATE], noisy[4321:]]
+
+
+def interleaved(
+    signals: list[NDArray[Any]], lengths: list[list[int]], turns: list[set[int]]
+) -> Iterator[dict[int, NDArray[Any]]]:
+    """Each signal cut in its own way; `turns`, then all, over and over until the last of them ends."""
+    waiting = [deque(blocks(signal, own)) for signal, own in zip(signals, lengths, strict=True)]
+    for streams in cycle([*turns, set(range(len(signals)))]):
+        yield {stream: waiting[stream].popleft() for stream in streams if waiting[stream]}
+        if not any(waiting):
+            return
+
+
+@pytest.mark.parametrize("mode", [2, None])
+@law
+@given(lengths=three_cuts, turns=st.lists(turn, max_size=8))
+def test_pool(
+    model: KeywordModel, noisy: NDArray[np.float32], mode: int | None, lengths: list[list[int]], turns: list[set[int]]
+) -> None:
+    signals = three(noisy)
+    pool = SpotterPool(model, gate=GateConfig(mode))
+    alone = [KeywordSpotter(model, gate=GateConfig(mode)) for _ in signals]
+    events: list[list[KeywordEvent]] = [[] for _ in signals]
+    for stream in range(3):
+        pool.add(stream)
+    for together in interleaved(signals, lengths, turns):
+        for stream, fell in pool.push(together).items():
+            events[stream] += fell
+            alone[stream].push(together[stream])
+            np.testing.assert_allclose(pool[stream].posteriors, alone[stream].posteriors, atol=1e-5)
+    for stream, signal in enumerate(signals):
+        whole = KeywordSpotter(model, gate=GateConfig(mode))
+        expected = whole.push(signal)
+        assert [(event.keyword, event.time) for event in events[stream]] == [(e.keyword, e.time) for e in expected]
+        assert [event.score for event in events[stream]] == pytest.approx([e.score for e in expected], abs=1e-5)
+        np.testing.assert_allclose(pool[stream].posteriors, whole.posteriors, atol=1e-5)
+        assert pool[stream].inferences == whole.inferences
+    assert any(events)
+
+
+@law
+@given(
+    lengths=three_cuts,
+    turns=st.lists(turn, max_size=8),
+    changes=st.lists(st.tuples(st.sampled_from(["reset", "skip", "replace", ""]), st.integers(0, 2)), max_size=20),
+)
+def test_pool_whose_streams_begin_anew(
+    model: KeywordModel,
+    noisy: NDArray[np.float32],
+    lengths: list[list[int]],
+    turns: list[set[int]],
+    changes: list[tuple[str, int]],
+) -> None:
+    """What happens to one stream between two pushes: the others do not notice, and it goes on as it would alone."""
+    pool = SpotterPool(model)
+    alone = [KeywordSpotter(model) for _ in range(3)]
+    for stream in range(3):
+        pool.add(stream)
+    pushes = interleaved(three(noisy), lengths, turns)
+    for together, (change, at) in zip(pushes, chain(changes, repeat(("", 0))), strict=False):
+        if change == "reset":
+            pool[at].reset()
+            alone[at].reset()
+        elif change == "skip":
+            pool[at].skip(1000)
+            alone[at].skip(1000)
+        elif change == "replace":
+            pool.remove(at)
+            pool.add(at)
+            alone[at] = KeywordSpotter(model)
+        for stream, fell in pool.push(together).items():
+            expected = alone[stream].push(together[stream])
+            assert [(event.keyword, event.time) for event in fell] == [(e.keyword, e.time) for e in expected]
+            np.testing.assert_allclose(pool[stream].posteriors, alone[stream].posteriors, atol=1e-5)
 
 
 @pytest.mark.slow

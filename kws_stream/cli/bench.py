@@ -1,4 +1,4 @@
-"""`kws-bench`: what a stream costs."""
+"""`kws-bench`: what a stream costs, and what many cost together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.cli.bench_pool import SECONDS, measure_pool
 from kws_stream.config import GateConfig
 from kws_stream.errors import AudioError
 from kws_stream.model import KeywordModel
+from kws_stream.pool import SpotterPool
 from kws_stream.sources import FileSource
 from kws_stream.spotter import KeywordSpotter
 
@@ -38,12 +40,30 @@ class Cost(NamedTuple):
     """of audio"""
 
 
+def stream_count(text: str) -> int:
+    """An argument of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected one stream or more, got {text}")
+    return value
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; usage errors exit with 2."""
     command = parser("kws-bench", "Measure the cost of a stream: of FILE, and of silence of the same length.")
     command.add_argument("file", nargs="?", metavar="FILE", help="a recording (default: a minute of noise, gate off)")
     add_model(command)
     add_vad(command)
+    command.add_argument(
+        "--streams",
+        type=stream_count,
+        metavar="N",
+        help=f"also push N streams of it through one SpotterPool, {SECONDS} s each, faster than real time: "
+        "pool_cpu_percent is of one stream, pool_streams_per_core what a core keeps up with, pool_p50_ms and "
+        "pool_p99_ms the time of a block of all streams, pool_realtime_factor the seconds of every stream for one on "
+        "the clock, pool_inferences_per_s those of one stream, pool_inferences_per_call the batches of the network, "
+        "pool_rss_mb the largest memory of the whole run",
+    )
     command.add_argument("--json", action="store_true", help="one JSON object")
     return command.parse_args(arguments)
 
@@ -103,17 +123,22 @@ def command(options: argparse.Namespace) -> int:
     cost = measure(KeywordSpotter(model, gate=gate), samples, block)
     silence = measure(KeywordSpotter(model, gate=gate), np.zeros_like(samples), block)
     rss = peak_rss_mb()
-    figures = {name: round(value, 4) for name, value in cost._asdict().items()} | {
+    figures: dict[str, float | None] = {name: round(value, 4) for name, value in cost._asdict().items()} | {
         "silence_cpu_percent": round(silence.cpu_percent, 4),
         "startup_s": round(startup_seconds(options.model), 3),
         "rss_mb": None if rss is None else round(rss, 1),
         "hop_ms": 1000 * block / frontend.sample_rate,
         "seconds": len(samples) / frontend.sample_rate,
     }
+    if options.streams:
+        together = measure_pool(SpotterPool(model, gate=gate), samples, block, options.streams)
+        rss = peak_rss_mb()
+        figures |= {name: round(value, 4) for name, value in together._asdict().items()}
+        figures["pool_rss_mb"] = None if rss is None else round(rss, 1)
     if options.json:
         print(json.dumps(figures))
     else:
-        print("\n".join(f"{name:<20} {value}" for name, value in figures.items()))
+        print("\n".join(f"{name:<24} {value}" for name, value in figures.items()))
     return 0
 
 

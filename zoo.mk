@@ -38,7 +38,7 @@ runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
 	touch $@
 
 runs/lightcnn-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) lightcnn --epochs 24 $(TAUGHT)
+	$(LEARN) lightcnn --epochs 120 $(TAUGHT)
 	touch $@
 
 # What each ingredient is worth, by the network that trains fastest; the tables of docs/ablation.md.

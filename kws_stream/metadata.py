@@ -94,6 +94,11 @@ class ModelMetadata:
     @classmethod
     def from_props(cls, props: Mapping[str, str]) -> ModelMetadata:
         """Read what `to_props` wrote; ModelError names what is missing, damaged or too new."""
+        if PREFIX + "interface" in props:
+            raise ModelError(
+                "a whole pipeline of `python -m export.pipeline`, from samples and state to posteriors and state, for "
+                "hosts without kws-stream; expected a network alone: load the model that it was made from"
+            )
         missing = [key for key in _KEYS if PREFIX + key not in props]
         if missing:
             raise ModelError(

@@ -1,0 +1,72 @@
+"""Proof that a pipeline computes what kws_stream computes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from export.golden import golden_samples
+from export.host import PipelineHost
+from export.layout import Layout
+from kws_stream.errors import ModelError
+from kws_stream.frontend import Floats, log_mel, to_float
+from kws_stream.model import KeywordModel
+
+LAW = 1e-4
+"""between the posteriors of both, and between their features"""
+
+
+class Agreement(NamedTuple):
+    """The largest differences on the same samples."""
+
+    features: float
+    posteriors: float
+    golden: float
+    """between the posteriors of the golden sound and those that the file states"""
+    contexts: int
+
+
+def trial_samples(sample_rate: int) -> Floats:
+    """Four seconds that are hard on rounding: a gliding buzz, digital silence, and a loud tone over a quiet one."""
+    radians = 2 * np.pi * np.arange(sample_rate)  # times a share of the sample rate
+    tones = 0.9 * np.sin(0.02 * radians) + 1e-4 * np.sin(0.3 * radians)
+    buzz = to_float(golden_samples(2 * sample_rate, sample_rate, seed=1))
+    return np.concatenate((buzz, np.zeros(sample_rate, np.float32), tones.astype(np.float32)))
+
+
+def compare(host: PipelineHost, source: KeywordModel, samples: Floats) -> Agreement:
+    """Push `samples` `(n,)` stride by stride, and hold everything against kws_stream's own features and posteriors.
+
+    Raises ModelError when the contexts are not as many as they must be.
+    """
+    golden = host.golden_difference()
+    metadata, layout = source.metadata, Layout.of(source.metadata)
+    features = log_mel(samples, metadata.frontend)  # (frames, bins)
+    ends = range(layout.context, len(features) + 1, layout.stride)
+    found = 0
+    differences = [(0.0, 0.0)]
+    for start in range(0, len(samples), layout.samples):
+        for row in host.push(samples[start : start + layout.samples]):
+            if found < len(ends):
+                context = features[ends[found] - layout.context : ends[found]]
+                past = host.state[layout.parts["tail"] : -1].reshape(-1, layout.frontend.bins)
+                posteriors = source.predict(context[None])[0]  # (labels,)
+                differences.append((np.abs(past - context[layout.stride :]).max(), np.abs(row - posteriors).max()))
+            found += 1
+    if found != len(ends):
+        raise ModelError(f"the pipeline answered for {found} contexts, expected {len(ends)}; nothing was written")
+    return Agreement(*map(float, np.max(differences, axis=0)), golden, found)
+
+
+def check(agreement: Agreement, source: KeywordModel, tolerance: float) -> None:
+    """ModelError when anything is off by more than LAW, or the golden posteriors by more than `tolerance`."""
+    # A network of 8 bits answers in steps: where a feature is rounded to the next one, LAW does not hold.
+    posteriors = 0.0 if "quantization" in source.metadata.training else agreement.posteriors
+    # `not <=`: a NaN must fail, too.
+    if not agreement.features <= LAW or not posteriors <= LAW or not agreement.golden <= tolerance:
+        raise ModelError(
+            f"the pipeline differs from {source.name} by {agreement.features:.2g} in features, {posteriors:.2g} in "
+            f"posteriors and {agreement.golden:.2g} in golden ones, at most {LAW:g}, {LAW:g} and {tolerance:g} are "
+            "allowed; nothing was written"
+        )

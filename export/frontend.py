@@ -1,6 +1,6 @@
 """The front end of `kws_stream.frontend` as nodes of an ONNX graph, for hosts that have no DFT.
 
-The DFT is two products of matrices in float64 (ADR 9 says why). The window is symmetric: w[n] = w[N - n], w[0] = 0. So
+The DFT is two products of matrices in float64 (ADR 10 says why). The window is symmetric: w[n] = w[N - n], w[0] = 0. So
 samples n and N - n meet the same cosine, and sines of opposite sign, and their sum and difference take half the
 multiplies:
 

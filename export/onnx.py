@@ -67,6 +67,7 @@ def to_onnx(task: KeywordTask, metadata: ModelMetadata) -> onnx.ModelProto:
         )
     assert program is not None
     model = program.model_proto
+    model.ir_version = oldest_format(model)
     del model.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]  # the exporter's stack traces, with the paths of this machine
@@ -74,6 +75,11 @@ def to_onnx(task: KeywordTask, metadata: ModelMetadata) -> onnx.ModelProto:
     onnx.helper.set_model_props(model, metadata.to_props())
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def oldest_format(model: onnx.ModelProto) -> int:
+    """The oldest format that holds the operators of `model`: onnxruntime 1.17 refuses the exporter's newest."""
+    return onnx.helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
 
 
 def write(task: KeywordTask, metadata: ModelMetadata, output: Path, clips: torch.Tensor) -> Verification:

@@ -35,7 +35,7 @@ from export.frontend import add_features
 from export.graph import GraphBuilder
 from export.host import PipelineHost
 from export.layout import Layout
-from export.onnx import replacing
+from export.onnx import oldest_format, replacing
 from kws_stream import zoo
 from kws_stream.errors import KwsError
 from kws_stream.metadata import PREFIX
@@ -88,11 +88,12 @@ def join(network: onnx.ModelProto, layout: Layout, softmax: bool) -> onnx.ModelP
         )
     ]
     whole = helper.make_graph(graph.nodes, "pipeline", values[:2], values[2:], graph.constants)
-    opsets = list(network.opset_import)
-    # The oldest format that may hold these operators: older runtimes than the exporter's refuse its own.
-    version = helper.find_min_ir_version_for(opsets, ignore_unknown=True)
     return helper.make_model(
-        whole, opset_imports=opsets, ir_version=version, functions=network.functions, producer_name="kws-stream"
+        whole,
+        opset_imports=list(network.opset_import),
+        ir_version=oldest_format(network),
+        functions=network.functions,
+        producer_name="kws-stream",
     )
 
 

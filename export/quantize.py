@@ -22,7 +22,7 @@ import onnx
 
 from export.__main__ import Validation, load
 from export.integer import Floats, integer_share, quantize_graph
-from export.onnx import replacing, update_checksums
+from export.onnx import oldest_format, replacing, update_checksums
 from kws_stream import zoo
 from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import Evaluation, wilson_interval
@@ -175,6 +175,7 @@ def write(
 
     The figures are written, too, but measured first: the file is written without metadata, then with golden outputs.
     """
+    model.ir_version = oldest_format(model)
     part.write_bytes(model.SerializeToString())
     session = open_session(part)
     name = session.get_inputs()[0].name

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import onnx
 import pytest
 
 from kws_stream import FileSource, KeywordModel, Listener, ModelError, spot, zoo
@@ -48,6 +49,11 @@ def test_versions_of_a_model_have_names_of_their_own(tmp_path: Path, monkeypatch
     assert zoo.names() == ["lightcnn", "lightcnn-int8"]
     assert zoo.find("lightcnn-int8") == zoo.find("lightcnn-int8.onnx") == tmp_path / "lightcnn-int8.onnx"
     assert KeywordModel.load("lightcnn-int8").name == "lightcnn-int8"
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_oldest_onnxruntime_that_is_allowed_reads_the_format(name: str) -> None:
+    assert onnx.load(zoo.find(name)).ir_version <= 9, "what onnxruntime 1.17 reads"
 
 
 def test_the_default_model_ships_and_is_meant_where_none_is_named() -> None:

@@ -17,6 +17,7 @@ import soundfile
 import export.__main__
 import export.quantize
 import kws_stream.cli.evaluate
+import kws_stream.cli.submit
 import models.ablate
 import models.operating_point
 import models.report
@@ -222,9 +223,17 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
         for main, arguments in commands:
             assert main([*map(str, arguments)]) == 0, f"{main.__module__} failed"
             assert opened.take() == [], f"{main.__module__} opened test recordings"
-        # The one command that may, and the proof that it would have been noticed.
+        # The commands that may, which choose nothing, and the proof that it would have been noticed.
+        test = [clip.path for clip in list_clips(corpus, "test")]
+        flat = layout / "flat"
+        flat.mkdir()
+        for number, path in enumerate(test):
+            (flat / f"clip_{number}.wav").symlink_to(path)
+        opened.take()
         assert kws_stream.cli.evaluate.main(["clips", str(corpus / "test"), "--model", str(model)]) == 0
-        assert set(opened.take()) >= {clip.path for clip in list_clips(corpus, "test")}
+        assert set(opened.take()) >= set(test)
+        assert kws_stream.cli.submit.main([str(flat), "--model", str(model), "-o", str(layout / "flat.csv")]) == 0
+        assert set(opened.take()) >= set(test)
 
 
 def test_no_source_but_the_rule_of_the_splits_names_the_test_split() -> None:

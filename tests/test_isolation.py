@@ -19,6 +19,7 @@ import export.quantize
 import kws_stream.cli.evaluate
 import kws_stream.cli.submit
 import models.ablate
+import models.describe
 import models.operating_point
 import models.report
 import models.train
@@ -234,6 +235,8 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
         assert set(opened.take()) >= set(test)
         assert kws_stream.cli.submit.main([str(flat), "--model", str(model), "-o", str(layout / "flat.csv")]) == 0
         assert set(opened.take()) >= set(test)
+        assert models.describe.main([str(corpus), "-o", str(layout / "described")]) == 0
+        assert set(opened.take()) >= set(test)
 
 
 def test_no_source_but_the_rule_of_the_splits_names_the_test_split() -> None:
@@ -247,3 +250,18 @@ def test_no_source_but_the_rule_of_the_splits_names_the_test_split() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "test" in re.split(r"[\\/]", node.value)
     }
     assert naming == {"models/dataset.py"}
+
+
+def test_what_describes_a_corpus_with_its_test_split_is_used_by_nothing_else() -> None:
+    """`models.describe` reads all splits, so no other command may be built on it."""
+    root = Path(__file__).parents[1]
+    own = {f"models.{name}" for name in ("describe", "portrait", "survey", "corpus_plots")}
+    importing = set()
+    for path in (path for folder in ("kws_stream", "models", "export") for path in (root / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = getattr(node, "module", None)
+                names = [f"{module}.{alias.name}" if module else alias.name for alias in node.names]
+                if own & {module, *names}:
+                    importing.add(path.relative_to(root).as_posix())
+    assert importing == {"models/describe.py", "models/portrait.py"}

@@ -1,9 +1,10 @@
 """What can go wrong, as a user meets it.
 
 KwsError
-├── ModelError    the model file is missing, foreign, damaged, or computes something else
-├── AudioError    the audio file or array cannot be read
-└── DeviceError   the microphone cannot be opened, or went away
+├── ModelError        the model file is missing, foreign, damaged, or computes something else
+├── AudioError        the audio file or array cannot be read
+├── DeviceError       the microphone cannot be opened, or went away
+└── SubmissionError   the table of labels cannot be written, or is not what it must be
 """
 
 
@@ -21,3 +22,7 @@ class AudioError(KwsError):
 
 class DeviceError(KwsError):
     """The audio device cannot be found or opened, or stopped delivering."""
+
+
+class SubmissionError(KwsError):
+    """A submission or a solution cannot be read or written, or does not fit the clips."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -83,8 +84,10 @@ class FileSource:
         self.name = str(path)
         if not Path(path).is_file():
             raise AudioError(f"{path}: no such file")
+        # soundfile would fail to encode a name that is no UTF-8; on Windows every name is Unicode.
+        self._file = str(path) if os.name == "nt" else os.fsencode(path)
         try:
-            with soundfile.SoundFile(path) as file:
+            with soundfile.SoundFile(self._file) as file:
                 self.seconds = file.frames / file.samplerate
         except soundfile.LibsndfileError as error:
             raise AudioError(
@@ -98,7 +101,7 @@ class FileSource:
     def blocks(self, sample_rate: int) -> Iterator[Block]:
         """The recording, a second a block. Raises AudioError at damaged samples."""
         try:
-            with soundfile.SoundFile(self.name) as file:
+            with soundfile.SoundFile(self._file) as file:
                 converter = Converter(file.samplerate, sample_rate)
                 while not self._closed:
                     samples = file.read(file.samplerate, dtype="float32", always_2d=True)

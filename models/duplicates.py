@@ -57,7 +57,9 @@ def find_duplicates(paths: Sequence[Path], others: Sequence[Path]) -> list[Match
     """
     if not paths or not others:
         return []
-    index, similarity = nearest(read_clips(paths), fingerprint_clips(read_clips(others)))
+    # Blocks, since the sound of a whole corpus is ten times its fingerprints.
+    pool = [fingerprint_clips(read_clips(others[start : start + 1024])) for start in range(0, len(others), 1024)]
+    index, similarity = nearest(read_clips(paths), np.concatenate(pool))
     found = zip(paths, index, similarity, strict=True)
     matches = [Match(path, others[at], float(value)) for path, at, value in found if value > THRESHOLD]
     return sorted(matches, key=lambda match: -match.similarity)

@@ -9,21 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from kws_stream.evaluation import Evaluation, wilson_interval
-from models.answers import Answers, Speaker
 from models.recordings import CLIP, SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from models.answers import Answers, Speaker  # torch takes a while to import, and a page needs none
+
 TEMPLATE = Path(__file__).with_name("report.html")
+STYLE = Path(__file__).with_name("page.css")
 
 
-def fill(title: str, parts: Mapping[str, str]) -> str:
+def fill(title: str, parts: Mapping[str, str], template: Path = TEMPLATE) -> str:
     """The page; `parts` are HTML by the names of the template, `title` is text."""
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(parts, title=escape(title))
+    style = STYLE.read_text(encoding="utf-8")
+    return Template(template.read_text(encoding="utf-8")).substitute(parts, title=escape(title), style=style)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from scipy.stats import binom
 
 from kws_stream.evaluation import Evaluation, Reliability, wilson_interval
-from models.answers import Speaker
+
+if TYPE_CHECKING:
+    from models.answers import Speaker  # torch takes a while to import, and pictures need none
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 PERCENT = PercentFormatter(1, decimals=0)
@@ -31,7 +34,7 @@ def draw_curves(history: Mapping[str, Mapping[int, float]], best: int) -> Figure
         _line(rate, history[tag], color=GREY)
     rate.set_ylim(bottom=0)
     for axes, title in ((loss, "loss (nats)"), (accuracy, "accuracy"), (rate, "learning rate")):
-        _tidy(axes, title, "epoch")
+        tidy(axes, title, "epoch")
         axes.grid(alpha=0.25)
         _mark(axes, best, "best")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -62,7 +65,7 @@ def draw_confusion(result: Evaluation) -> Figure:
     axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="#dddddd", linewidth=0.8)
     axes.tick_params(which="both", length=0)
-    _tidy(axes, f"confusion of {result.clips:,} clips", "answer", "truth (clips)")
+    tidy(axes, f"confusion of {result.clips:,} clips", "answer", "truth (clips)")
     axes.spines[:].set_visible(False)
     return figure
 
@@ -87,7 +90,7 @@ def draw_recall(result: Evaluation) -> Figure:
     axes.set_xlim(np.floor(lowest * 20) / 20, 1.005)
     axes.xaxis.set_major_formatter(PERCENT)
     axes.grid(axis="x", alpha=0.25)
-    _tidy(axes, "recall by label, 95% intervals", "recall")
+    tidy(axes, "recall by label, 95% intervals", "recall")
     return figure
 
 
@@ -109,7 +112,7 @@ def draw_speakers(speakers: Sequence[Speaker]) -> Figure:
     shares = [*(f"{low}-{low + 9}" for low in range(0, 100, 10)), "100"]
     axes.set_xticks(range(11), [f"{share}\n({n:.0f})" for share, n in zip(shares, observed, strict=True)])
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    _tidy(axes, f"accuracy of {len(speakers):,} speakers", "clips recognised, % (speakers)", "speakers")
+    tidy(axes, f"accuracy of {len(speakers):,} speakers", "clips recognised, % (speakers)", "speakers")
     return figure
 
 
@@ -135,8 +138,8 @@ def draw_reliability(measured: Mapping[str, Reliability]) -> Figure:
     counts.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PERCENT)
-    _tidy(axes, "reliability, 95% intervals", "", "answers that are right")
-    _tidy(counts, "", "confidence: posterior of the answer", "clips")
+    tidy(axes, "reliability, 95% intervals", "", "answers that are right")
+    tidy(counts, "", "confidence: posterior of the answer", "clips")
     return figure
 
 
@@ -151,7 +154,8 @@ def _mark(axes: Axes, x: float, note: str) -> None:
     axes.annotate(note, (x, 1), xycoords=("data", "axes fraction"), fontsize=8.5, ha="center", va="bottom")
 
 
-def _tidy(axes: Axes, title: str, x: str, y: str = "") -> None:
+def tidy(axes: Axes, title: str, x: str, y: str = "") -> None:
+    """Title and names of the axes, and no frame."""
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=16)  # above the notes of _mark
     axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,14 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["kws_stream", "kws_stream.cli.listen", "kws_stream.cli.evaluate", "kws_stream.cli.bench"]
+    "module",
+    [
+        "kws_stream",
+        "kws_stream.cli.listen",
+        "kws_stream.cli.evaluate",
+        "kws_stream.cli.bench",
+        "kws_stream.cli.submit",
+    ],
 )
 def test_importing_the_runtime_brings_in_no_heavy_library(module: str) -> None:
     script = f"import sys, {module}; print(*sys.modules)"

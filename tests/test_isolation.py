@@ -17,7 +17,9 @@ import soundfile
 import export.__main__
 import export.quantize
 import kws_stream.cli.evaluate
+import kws_stream.cli.submit
 import models.ablate
+import models.describe
 import models.operating_point
 import models.report
 import models.train
@@ -222,9 +224,19 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
         for main, arguments in commands:
             assert main([*map(str, arguments)]) == 0, f"{main.__module__} failed"
             assert opened.take() == [], f"{main.__module__} opened test recordings"
-        # The one command that may, and the proof that it would have been noticed.
+        # The commands that may, which choose nothing, and the proof that it would have been noticed.
+        test = [clip.path for clip in list_clips(corpus, "test")]
+        flat = layout / "flat"
+        flat.mkdir()
+        for number, path in enumerate(test):
+            (flat / f"clip_{number}.wav").symlink_to(path)
+        opened.take()
         assert kws_stream.cli.evaluate.main(["clips", str(corpus / "test"), "--model", str(model)]) == 0
-        assert set(opened.take()) >= {clip.path for clip in list_clips(corpus, "test")}
+        assert set(opened.take()) >= set(test)
+        assert kws_stream.cli.submit.main([str(flat), "--model", str(model), "-o", str(layout / "flat.csv")]) == 0
+        assert set(opened.take()) >= set(test)
+        assert models.describe.main([str(corpus), "-o", str(layout / "described")]) == 0
+        assert set(opened.take()) >= set(test)
 
 
 def test_no_source_but_the_rule_of_the_splits_names_the_test_split() -> None:
@@ -238,3 +250,18 @@ def test_no_source_but_the_rule_of_the_splits_names_the_test_split() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "test" in re.split(r"[\\/]", node.value)
     }
     assert naming == {"models/dataset.py"}
+
+
+def test_what_describes_a_corpus_with_its_test_split_is_used_by_nothing_else() -> None:
+    """`models.describe` reads all splits, so no other command may be built on it."""
+    root = Path(__file__).parents[1]
+    own = {f"models.{name}" for name in ("describe", "portrait", "survey", "corpus_plots")}
+    importing = set()
+    for path in (path for folder in ("kws_stream", "models", "export") for path in (root / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = getattr(node, "module", None)
+                names = [f"{module}.{alias.name}" if module else alias.name for alias in node.names]
+                if own & {module, *names}:
+                    importing.add(path.relative_to(root).as_posix())
+    assert importing == {"models/describe.py", "models/portrait.py"}

@@ -36,18 +36,26 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def as_text(result: Evaluation) -> str:
     """The figures and the confusion matrix for a terminal."""
+    reliability = result.reliability
+    calibration = f"ECE {reliability.error:.4f}  mean posterior of the answers {reliability.mean_confidence:.4f}"
+    return "\n".join([accuracy_line(result), calibration, "", *confusion_lines(result)])
+
+
+def accuracy_line(result: Evaluation) -> str:
+    """How often the answers are right, and how sure that is."""
     low, high = result.interval
+    return f"accuracy {result.accuracy:.4f}  95 % interval {low:.4f} to {high:.4f}  {result.clips} clips"
+
+
+def confusion_lines(result: Evaluation) -> list[str]:
+    """A line for each label: its recall, and the counts of the answers."""
     width = max(map(len, result.labels))
-    lines = [
-        f"accuracy {result.accuracy:.4f}  95 % interval {low:.4f} to {high:.4f}  {result.clips} clips",
-        f"ECE {result.reliability.error:.4f}  mean posterior of the answers {result.reliability.mean_confidence:.4f}",
-        "",
-        f"{'':{width}}  recall  " + " ".join(f"{label[:5]:>5}" for label in result.labels) + "   (columns: answers)",
-    ]
+    head = f"{'':{width}}  recall  " + " ".join(f"{label[:5]:>5}" for label in result.labels) + "   (columns: answers)"
+    lines = [head]
     for label, row in zip(result.labels, result.confusion, strict=True):
         recall = f"{result.recall[label]:6.3f}" if label in result.recall else "     -"
         lines.append(f"{label:{width}}  {recall}  " + " ".join(f"{count or '.':>5}" for count in row))
-    return "\n".join(lines)
+    return lines
 
 
 def new_figure() -> Figure:

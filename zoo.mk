@@ -41,14 +41,17 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 120 $(TAUGHT)
 	touch $@
 
-# What each ingredient is worth, by the network that trains fastest; the tables of docs/ablation.md.
+# What each ingredient is worth, by the smallest network, and what negatives are worth to the default one.
 ABLATE := $(BIN)/python -m models.ablate
-ABLATION = $(SOURCES) --threads 1 --passes 4 --epochs 6
-.PHONY: ablation
+ABLATION = $(SOURCES) --threads 1 --passes 4
+.PHONY: ablation negatives
 ablation: $(TEACHERS:%=%/done)
-	$(ABLATE) tcresnet8 -o runs/ablation --seeds $(SEEDS) $(ABLATION)
-	$(ABLATE) tcresnet8 -o runs/ablation-teachers --seeds $(SEEDS) --without teachers $(ABLATION) $(TAUGHT)
-	$(ABLATE) compact -o runs/ablation-default --seeds 0 --without "both of these" $(ABLATION) --learning-rate 4e-3
+	$(ABLATE) compact-tiny -o runs/ablation --seeds $(SEEDS) $(ABLATION) --epochs 12 --learning-rate 5e-3
+	$(ABLATE) compact-tiny -o runs/ablation-teachers --seeds $(SEEDS) --without teachers $(ABLATION) --epochs 12 \
+	    --learning-rate 5e-3 $(TAUGHT)
+
+negatives: $(SYNTHETIC)/README.md
+	$(ABLATE) compact -o runs/negatives --seeds 0 --without "both of these" $(ABLATION) --epochs 12 --learning-rate 4e-3
 
 runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/best.ckpt -o $@

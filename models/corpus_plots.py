@@ -27,6 +27,8 @@ def draw_distribution(words: Mapping[str, int], labels: Mapping[str, int]) -> Fi
     every, reduced = figure.subplots(1, 2)
     _bars(every, words, f"{len(words)} classes")
     _bars(reduced, labels, f"reduced to {len(labels)}")
+    for axes in (every, reduced):  # bars of one width on both sides
+        axes.set_ylim(max(len(words), len(labels)) - 0.4, -0.6)
     return figure
 
 
@@ -47,7 +49,7 @@ def draw_levels(rms: Sequence[float], peak: Sequence[float]) -> Figure:
     """How loud clips are, in dB of full scale: over their whole length, and at their loudest sample."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
-    bins = np.arange(np.floor(min(rms, default=-60)), 2)
+    bins = np.arange(np.floor(min(rms, default=-60)), 1)  # the last bin holds 0 dB, too
     axes.hist(rms, bins, color=BLUE, label="RMS of the clip")
     axes.hist(peak, bins, color=VERMILION, histtype="step", linewidth=1.5, label="peak")
     axes.legend(frameon=False, loc="upper left")
@@ -77,6 +79,8 @@ def draw_words(examples: Mapping[str, Samples]) -> Figure:
         )
         axes.set_title(word, fontsize=10, loc="left", fontweight="bold")
         axes.set_xticks([0, 0.5, 1])
+    for axes in grid.flat[max(0, len(examples) - COLUMNS) : len(examples)]:  # the last of each column
+        axes.tick_params(labelbottom=True)
     figure.supxlabel("seconds", fontsize=10)
     figure.supylabel(f"mel bin, {config.low_hz:g} to {config.high_hz:g} Hz", fontsize=10)
     return figure
@@ -90,7 +94,6 @@ def _bars(axes: Axes, counts: Mapping[str, int], title: str) -> None:
     for place, count in zip(places, counts.values(), strict=True):
         axes.annotate(f" {count:,} ({count / total:.1%})", (count, place), va="center", fontsize=7.5)
     axes.set_yticks(places, list(counts), fontsize=8.5)
-    axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.set_xlim(0, max(counts.values()) * 1.25)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     tidy(axes, title, "files")

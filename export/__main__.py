@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default=UNKNOWN_RATIO,
         metavar="N",
         help="unknown words expected for every utterance of one keyword: fewer let more keywords through, and more "
-        "unknown words, too (default: %(default)s; training had more)",
+        "unknown words, too (default: %(default)s; training had more; nothing is shifted with --no-calibration)",
     )
     return parser.parse_args(arguments)
 
@@ -133,7 +134,7 @@ def calibrate(task: KeywordTask, validation: Validation, ratio: float) -> dict[s
 
 def export(options: argparse.Namespace) -> None:
     """Load, measure, calibrate, write, verify."""
-    if not options.unknown_ratio > 0:
+    if not 0 < options.unknown_ratio < inf:
         raise KwsError(f"--unknown-ratio {options.unknown_ratio:g}: expected a number above 0; 1 is for equal shares")
     try:
         values = KeywordThreshold(options.threshold, options.release, options.refractory_ms)

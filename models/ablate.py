@@ -26,7 +26,7 @@ from models.calibration import fit_temperature, measure_calibration
 from models.corpora import Sources
 from models.labels import KEYWORDS, LABELS
 from models.options import parse_arguments as parse_training
-from models.recordings import list_sentences, read_mono
+from models.recordings import read_mono
 from models.task import KeywordTask, load_checkpoint
 from models.train import train
 
@@ -119,7 +119,11 @@ def judge(checkpoint: Path, training: argparse.Namespace) -> Result:
     """On the validation split alone."""
     task = load_checkpoint(checkpoint)
     sources = Sources(
-        training.data, tuple(training.noise), cache=training.run.parent / "cache", val_noise=training.val_noise
+        training.data,
+        tuple(training.noise),
+        cache=training.run.parent / "cache",
+        val_noise=training.val_noise,
+        speech=training.speech,
     )
     samples, labels = load_validation(sources)
     logits = torch.cat([task(part) for part in samples.split(256)])  # (clips, labels)
@@ -129,8 +133,7 @@ def judge(checkpoint: Path, training: argparse.Namespace) -> Result:
     noisy = torch.cat([task(part).argmax(1) for part in add_noise(samples[spoken], sources).split(256)])
     alarms, hours = 0, float("nan")
     if training.speech:
-        folder = training.speech / "val"
-        alarms, hours = count_alarms(task, list_sentences(folder, training.speech / "transcripts.csv", KEYWORDS))
+        alarms, hours = count_alarms(task, sources.sentences("val"))
     unknown = right[labels == LABELS.index("unknown")].float().mean().item()
     in_noise = (noisy == labels[spoken]).float().mean().item()
     return Result(right.float().mean().item(), loss, in_noise, unknown, alarms / hours)

@@ -107,7 +107,7 @@ def load_training_data(sources: Sources, config: MixtureConfig = MixtureConfig()
         shares = [np.sqrt(len(part)) * (config.corpus_weight if part is chosen[0] else 1) for part in chosen if part]
         by_label[label] = merge(parts, shares)
     noise = load_noise(sources.noise_folders(), sources.corpus)
-    speech, pauses = load_sentences(sources, "train") if sources.speech else (None, None)
+    speech, pauses = load_speech(sources.sentences("train")) if sources.speech else (None, None)
     paths = sources.responses()
     responses = torch.from_numpy(load_impulse_responses(paths)) if paths else torch.empty(0, CLIP)
     return TrainingData(by_label, noise, responses, speech, pauses)
@@ -118,12 +118,6 @@ def load_noise(folders: tuple[Path, ...], corpus: Path) -> Recordings:
     if not folders:
         raise AudioError(f"no noise: {corpus} has no {BACKGROUND}; name a folder of noise recordings (--noise)")
     return load_recordings([path for folder in folders for path in list_audio(folder)])
-
-
-def load_sentences(sources: Sources, split: str) -> tuple[Recordings, Recordings]:
-    """Slices of running speech and of its pauses, without keywords."""
-    assert sources.speech is not None
-    return load_speech(sources.speech / split, sources.speech / "transcripts.csv", KEYWORDS)
 
 
 class Mixture:

@@ -147,13 +147,13 @@ def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> 
     return [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
 
 
-def load_speech(folder: Path, transcripts: Path, keywords: Iterable[str]) -> tuple[Recordings, Recordings]:
-    """Sentences in which none of `keywords` is spoken -> (slices with speech, slices of pauses).
+def load_speech(sentences: Iterable[Path]) -> tuple[Recordings, Recordings]:
+    """Recordings of sentences -> (slices with speech, slices of pauses).
 
     A slice counts as speech when a third of it is voiced, as a pause when none of it is; the slices
     between are neither, since a pause in speech is silence and no unknown word.
     """
-    recordings = load_recordings(list_sentences(folder, transcripts, keywords))
+    recordings = load_recordings(sentences)
     activity = VoiceActivity(mode=2)
     voiced = np.array(activity.push(recordings.samples.astype(np.float32) / 32768))
     running = np.concatenate(([0], np.cumsum(voiced)))

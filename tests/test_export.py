@@ -162,6 +162,7 @@ def test_what_fails_leaves_the_old_file(corpus: Path, tmp_path: Path, capsys: py
     assert "give a folder of real clips to verify on (--data)" in capsys.readouterr().err
     assert main([str(source), "-o", str(output), "--data", str(tmp_path / "nowhere")]) == 1
     assert main([str(source), "-o", str(output), "--data", str(corpus), "--threshold", "7"]) == 1
+    assert main([str(source), "-o", str(output), "--data", str(corpus), "--unknown-ratio", "0"]) == 1
     assert output.read_text() == "old"
 
 

@@ -34,7 +34,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class MixtureConfig:
-    """How often which rows are drawn. Shares lie between 0 and 1."""
+    """How many rows are drawn, and how often which. Shares lie between 0 and 1."""
+
+    rows: int = 0
+    """of a pass over the data; 0: as many as there are clips"""
 
     unknown_share: float = 0.22
     silence_share: float = 0.10
@@ -129,8 +132,8 @@ class Mixture:
         self.shares = np.array(config.label_shares)
 
     def __len__(self) -> int:
-        """As many rows as there are clips."""
-        return sum(len(clips.samples) for clips in self.data.clips.values())
+        """Rows of a pass over the data."""
+        return self.config.rows or sum(len(clips.samples) for clips in self.data.clips.values())
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
         """`count` rows."""

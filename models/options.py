@@ -57,7 +57,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--no-averaging", dest="averaging", action="store_false", help="keep the last weights, not their moving average"
     )
     training.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the mixture or the augmentation (recipe.py)"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change the mixture or the augmentation (recipe.py)",
     )
     training.add_argument("--profile", action="store_true", help="write where the time goes to RUN/fit-profile.txt")
     training.add_argument("--threads", type=int, help="of each process, on a CPU")

@@ -95,6 +95,11 @@ def test_without_running_speech_there_are_more_words(data: TrainingData) -> None
     assert (batch.lengths == 15_000).all()
 
 
+def test_a_pass_has_as_many_rows_as_clips_or_as_many_as_asked_for(data: TrainingData) -> None:
+    assert len(Mixture(data)) == 11
+    assert len(Mixture(data, MixtureConfig(rows=7))) == 7
+
+
 def test_silence_is_noise_pauses_and_digital_silence(data: TrainingData) -> None:
     batch = draw(data, unknown_share=0, silence_share=1, quiet_share=0.2, pause_share=0.3)
     samples = (batch.samples * 32768).long()

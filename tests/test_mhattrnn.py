@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from models.complexity import count_multiplies
-from models.mhattrnn import BidirectionalGRU, MHAttRNN
+from models.mhattrnn import MHAttRNN
 from models.registry import parameter_count
+from models.rnn import GRU
 
 FRAMES, BINS = 49, 20
 """40 ms windows every 20 ms, 20 coefficients"""
@@ -54,7 +55,7 @@ def test_attention_is_asked_from_the_middle() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch's exporter, of its own
 def test_the_exported_recurrence_is_torch_s() -> None:
     torch.manual_seed(0)
-    recurrent = BidirectionalGRU(5, 4, layers=2).eval()
+    recurrent = GRU(5, 4, layers=2, bidirectional=True).eval()
     batch = {0: torch.export.Dim("batch", min=1)}
     program = torch.onnx.export(recurrent, (torch.zeros(2, 7, 5),), dynamic_shapes=(batch,), dynamo=True, verbose=False)
     model = program.model_proto

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torchvision import models as torchvision
 
+from kws_stream.errors import KwsError
 from models.lightcnn import LOG_SPECTROGRAM
 from models.registry import register
 
@@ -39,16 +40,19 @@ class Head(nn.Sequential):
 class Trunk(nn.Module):
     """A network of torchvision's without its classifier: `(batch, 3, frames, bins)` -> `(batch, features)`.
 
-    Its state dict has torchvision's own names, without those of the classifier.
+    The state dict of `whole` has torchvision's own names, without those of the classifier.
     """
 
-    def __init__(self, whole: nn.Module, classifier: Sequence[str], blocks: Sequence[Sequence[str]]) -> None:
-        """`classifier`: the modules that are left out; `blocks`: the others, from the input on, as they are frozen."""
+    def __init__(
+        self, name: str, whole: nn.Module, classifier: Sequence[str], blocks: Sequence[Sequence[str]], spread: float = 1.0
+    ) -> None:
+        """`name` is torchvision's. `classifier`: the modules that are left out; `blocks`: the others, from the input on,
+        as they are frozen; `spread`: standard deviation of the pixels that torchvision's weights were trained on."""
         super().__init__()
-        for name in classifier:
-            setattr(whole, name, nn.Identity())  # torchvision's forward flattens what reaches its classifier
+        for part in classifier:
+            setattr(whole, part, nn.Identity())  # torchvision's forward flattens what reaches its classifier
         self.whole = whole
-        self.names = blocks
+        self.name, self.classifier, self.names, self.spread = name, (*classifier, "AuxLogits"), blocks, spread
 
     def forward(self, images: Tensor) -> Tensor:
         return self.whole(images)
@@ -64,27 +68,32 @@ class Trunk(nn.Module):
         return next(module for module in self.whole.modules() if isinstance(module, nn.Conv2d))
 
 
+def sum_kernels(weight: Tensor) -> Tensor:
+    """`(maps, 3, height, width)` -> `(maps, 1, height, width)`: on one channel the same as the three on its repeats."""
+    return weight.sum(1, keepdim=True)
+
+
 def vgg16() -> Trunk:
     """Simonyan and Zisserman 2015 (1409.1556): five blocks, each ending with its pooling."""
     whole = torchvision.vgg16()
     pools = [-1, *(at for at, layer in enumerate(whole.features) if isinstance(layer, nn.MaxPool2d))]
     ranges = zip(pools, pools[1:], strict=False)
     blocks = [[f"features.{at}" for at in range(start + 1, end + 1)] for start, end in ranges]
-    return Trunk(whole, ("avgpool", "classifier"), blocks)
+    return Trunk("vgg16", whole, ("avgpool", "classifier"), blocks)
 
 
 def resnet50() -> Trunk:
     """He et al. 2016 (1512.03385): the stem and four stages."""
-    return Trunk(
-        torchvision.resnet50(), ("avgpool", "fc"), [["conv1", "bn1"], *([f"layer{stage}"] for stage in range(1, 5))]
-    )
+    blocks = [["conv1", "bn1"], *([f"layer{stage}"] for stage in range(1, 5))]
+    return Trunk("resnet50", torchvision.resnet50(), ("avgpool", "fc"), blocks)
 
 
 def inception_v3() -> Trunk:
     """Szegedy et al. 2016 (1512.00567): five convolutions and eleven inception modules, without auxiliary classifier."""
     whole = torchvision.inception_v3(aux_logits=False, init_weights=True)
     blocks = [[name] for name, _ in whole.named_children() if name.startswith(("Conv2d", "Mixed"))]
-    return Trunk(whole, ("avgpool", "dropout", "fc"), blocks)
+    # Its weights came from TensorFlow, where pixels lie between -1 and 1.
+    return Trunk("inception_v3", whole, ("avgpool", "dropout", "fc"), blocks, spread=0.45)
 
 
 def squeezenet() -> Trunk:
@@ -93,7 +102,8 @@ def squeezenet() -> Trunk:
     Its maps are averaged, as in front of its own classifier: flattened, they would make a head of 32 million weights.
     """
     whole = torchvision.squeezenet1_1()
-    trunk = Trunk(whole, ("classifier",), [[f"features.{at}"] for at in (0, 3, 4, 6, 7, 9, 10, 11, 12)])
+    blocks = [[f"features.{at}"] for at in (0, 3, 4, 6, 7, 9, 10, 11, 12)]
+    trunk = Trunk("squeezenet1_1", whole, ("classifier",), blocks)
     whole.classifier = nn.AdaptiveAvgPool2d(1)
     return trunk
 
@@ -111,20 +121,18 @@ class ImageNetwork(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        if entry not in get_args(Entry):
+            raise KwsError(f"entry={entry}: expected {' or '.join(get_args(Entry))}, how one channel enters three")
         self.entry = entry
         self.trunk = trunk()
         if entry == "sum":
-            self._sum_entry()
+            first = self.trunk.entry
+            first.weight = nn.Parameter(sum_kernels(first.weight.detach()))
+            first.in_channels = 1
         with torch.no_grad():
             flat = self.trunk.eval()(torch.zeros(1, 1 if entry == "sum" else COLOURS, frames, bins)).shape[1]
         self.trunk.train()
         self.head = Head(flat, labels, dropout=dropout)
-
-    def _sum_entry(self) -> None:
-        """Let the first convolution have one channel, with the sum of its three kernels."""
-        first = self.trunk.entry
-        first.weight = nn.Parameter(first.weight.detach().sum(1, keepdim=True))  # (maps, 1, height, width)
-        first.in_channels = 1
 
     def forward(self, features: Tensor) -> Tensor:
         images = features.expand(-1, COLOURS, -1, -1) if self.entry == "repeat" else features

@@ -37,13 +37,15 @@ from models.callbacks import Report, Seeds, average, say
 from models.corpora import Sources
 from models.distillation import Ensemble
 from models.options import parse_arguments
-from models.recipe import read_recipe
+from models.recipe import read_network, read_recipe
 from models.registry import find_architecture, parameter_count
 from models.task import KeywordTask
+from models.transfer import Freezing, TransferConfig, check_transfer
+from models.weights import load_weights
 
 
 def named(value: Any) -> Any:
-    """The last name of a folder, and of a checkpoint the run that it belongs to; other values as they are."""
+    """The last name of a folder or file, and of a checkpoint the run that it belongs to; other values as they are."""
     if isinstance(value, Path):
         return value.parent.name if value.suffix == ".ckpt" else value.name
     return value
@@ -53,7 +55,7 @@ def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str
     """What a checkpoint says about how it was made: no absolute path in it, since it travels."""
     choices = {
         name: [named(each) for each in value] if isinstance(value, list) else named(value)
-        for name, value in vars(options).items()
+        for name, value in {**vars(options), "weights": options.weights and Path(options.weights)}.items()
         if name not in ("run", "resume")
     }
     return {
@@ -65,16 +67,30 @@ def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str
 
 
 def build_task(options: argparse.Namespace, survey: dict[str, object], bank: FeatureBank) -> KeywordTask:
-    """A fresh network whose front end standardises the bank."""
+    """A fresh network, but for the weights of others, whose front end standardises the bank."""
     L.seed_everything(options.seed, verbose=False)
-    return KeywordTask(
+    found = find_architecture(options.architecture)
+    transfer = read_transfer(options)
+    task = KeywordTask(
         options.architecture,
-        asdict(bank.measure(find_architecture(options.architecture).frontend)),
+        asdict(bank.measure(found.frontend)),
         asdict(read_recipe(options.set)[0]),
         learning_rate=options.learning_rate,
         provenance=describe(options, survey),
         corpus=str(options.data.resolve()),
+        settings=read_network(options.network, found.build),
+        transfer=asdict(transfer),
+        loss=options.loss,
     )
+    check_transfer(task.network, transfer)
+    if options.weights and not options.resume:
+        load_weights(task.network, options.weights, options.pixel_std)
+    return task
+
+
+def read_transfer(options: argparse.Namespace) -> TransferConfig:
+    """What the command line says of a trunk."""
+    return TransferConfig(options.freeze, options.unfreeze_after, options.rate_decay, options.freeze_statistics)
 
 
 def build_trainer(options: argparse.Namespace, run: Path, batches: BankBatches) -> L.Trainer:
@@ -90,6 +106,7 @@ def build_trainer(options: argparse.Namespace, run: Path, batches: BankBatches) 
         logger=TensorBoardLogger(run, name="", version=""),
         callbacks=[
             Seeds(batches),
+            *([Freezing(transfer)] if (transfer := read_transfer(options)).wanted else []),
             *([WeightAveraging(avg_fn=average)] if options.averaging else []),
             EarlyStopping("val/loss", patience=options.patience),
             ModelCheckpoint(run, "best", monitor="val/loss", enable_version_counter=False),

@@ -26,6 +26,15 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def weights() -> Path:
+    """The folder of weights of others."""
+    folder = os.environ.get("KWS_WEIGHTS")
+    if not folder:
+        pytest.skip("needs weights of others: set KWS_WEIGHTS to their folder (CONTRIBUTING.md says what lies in it)")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def model() -> KeywordModel:
     return KeywordModel.load()
 

@@ -1,5 +1,6 @@
 """Adaptive depth: a cheap answer where it will do. After SANAS (Veniat et al. 2018, "Stochastic adaptive neural
-architecture search for keyword spotting", arXiv 1811.06753) and BranchyNet (Teerapittayanon et al. 2016, 1709.01686)."""
+architecture search for keyword spotting", arXiv 1811.06753) and BranchyNet (Teerapittayanon et al. 2016,
+1709.01686)."""
 
 from __future__ import annotations
 

@@ -190,7 +190,12 @@ def build_trainer(task: KeywordTask, batches: BankBatches, recipe: Recipe, run: 
             Report(),
             EarlyStopping("val/loss", patience=recipe.patience, check_on_train_epoch_end=True),
             ModelCheckpoint(
-                run, "best", monitor="val/loss", save_on_train_epoch_end=True, save_weights_only=True, enable_version_counter=False
+                run,
+                "best",
+                monitor="val/loss",
+                save_on_train_epoch_end=True,
+                save_weights_only=True,
+                enable_version_counter=False,
             ),
             ModelCheckpoint(run, "last", save_on_train_epoch_end=True, enable_version_counter=False),
         ],

@@ -1,5 +1,5 @@
-"""A convolution, then recurrence: Arik et al. 2017, "Convolutional recurrent neural networks for small-footprint keyword
-spotting" (arXiv 1703.05390), and the causal ones of Zhang et al. 2017, "Hello Edge" (1711.07128)."""
+"""A convolution, then recurrence: Arik et al. 2017, "Convolutional recurrent neural networks for small-footprint
+keyword spotting" (arXiv 1703.05390), and the causal ones of Zhang et al. 2017, "Hello Edge" (1711.07128)."""
 
 from __future__ import annotations
 

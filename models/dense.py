@@ -1,5 +1,5 @@
-"""Fully connected networks: Chen, Parada and Heigold 2014, "Small-footprint keyword spotting using deep neural networks"
-(ICASSP), and those of Zhang et al. 2017, "Hello Edge" (arXiv 1711.07128).
+"""Fully connected networks: Chen, Parada and Heigold 2014, "Small-footprint keyword spotting using deep neural
+networks" (ICASSP), and those of Zhang et al. 2017, "Hello Edge" (arXiv 1711.07128).
 
 Chen's posterior handling is `kws_stream.decoder`: smoothing over w_smooth, confidence over w_max.
 """

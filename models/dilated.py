@@ -40,7 +40,7 @@ class DilatedStack(nn.Module):
     """24 causal layers, dilated by 1, 2, 4, 8 and again: each answer has seen 183 frames.
 
     The labels are read at the last frame, for the keyword ends there: the paper's labelling. Its input has 20 bands.
-    64 gated channels without biases are what its 222k parameters ask for, beside its 16 residual and 32 skipped ones.
+    64 gated channels without biases are what its 222k parameters ask for, beside 16 residual and 32 skipped ones.
     """
 
     def __init__(

@@ -28,8 +28,8 @@ class Cost(NamedTuple):
     """millijoules"""
 
     metered: bool
-    """whether `energy_mj` was measured, on the whole package and at its idle power, too; else it is an estimate from the
-    multiplies, which leaves out whatever moves the weights and is a lower bound"""
+    """whether `energy_mj` was measured, on the whole package and its idle power with it; else it is an estimate from
+    the multiplies, which leaves out whatever moves the weights and is a lower bound"""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def load_folds(corpus: Path, config: FrontendConfig, folds: int, cache: Path) ->
     spoken = [LABELS.index(clip.label) for clip in clips]
     count = max(folds, sum(clip.label in KEYWORDS for clip in clips) // len(KEYWORDS))
     labels = np.array([*spoken, *[LABELS.index(SILENCE)] * count], np.uint8)
-    belong = np.array([digest(f"fold {clip.speaker}") % folds for clip in clips] + [row % folds for row in range(count)])
+    belong = np.array(
+        [digest(f"fold {clip.speaker}") % folds for clip in clips] + [row % folds for row in range(count)]
+    )
     kept = cache / f"study-{fingerprint(clips)[:16]}-{config.kind}-{folds}.npy"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -120,5 +122,8 @@ def _analyse(clips: Sequence[Clip], silence: Samples, config: FrontendConfig) ->
 
 @torch.no_grad()
 def _features(frontend: Frontend, samples: Samples) -> NDArray[np.float16]:
-    parts = [frontend(to_tensor(part)).squeeze(1).half().numpy() for part in np.array_split(samples, -(-len(samples) // BLOCK))]
+    parts = [
+        frontend(to_tensor(part)).squeeze(1).half().numpy()
+        for part in np.array_split(samples, -(-len(samples) // BLOCK))
+    ]
     return np.concatenate(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
@@ -44,10 +45,15 @@ class Trunk(nn.Module):
     """
 
     def __init__(
-        self, name: str, whole: nn.Module, classifier: Sequence[str], blocks: Sequence[Sequence[str]], spread: float = 1.0
+        self,
+        name: str,
+        whole: nn.Module,
+        classifier: Sequence[str],
+        blocks: Sequence[Sequence[str]],
+        spread: float = 1.0,
     ) -> None:
-        """`name` is torchvision's. `classifier`: the modules that are left out; `blocks`: the others, from the input on,
-        as they are frozen; `spread`: standard deviation of the pixels that torchvision's weights were trained on."""
+        """`name` is torchvision's. `classifier`: the modules that are left out; `blocks`: the others, from the input
+        on, as they are frozen; `spread`: standard deviation of the pixels that torchvision's weights know."""
         super().__init__()
         for part in classifier:
             setattr(whole, part, nn.Identity())  # torchvision's forward flattens what reaches its classifier
@@ -76,8 +82,8 @@ def sum_kernels(weight: Tensor) -> Tensor:
 def vgg16() -> Trunk:
     """Simonyan and Zisserman 2015 (1409.1556): five blocks, each ending with its pooling."""
     whole = torchvision.vgg16()
-    pools = [-1, *(at for at, layer in enumerate(whole.features) if isinstance(layer, nn.MaxPool2d))]
-    ranges = zip(pools, pools[1:], strict=False)
+    ends = [-1, *(at for at, layer in enumerate(whole.features) if isinstance(layer, nn.MaxPool2d))]
+    ranges = pairwise(ends)
     blocks = [[f"features.{at}" for at in range(start + 1, end + 1)] for start, end in ranges]
     return Trunk("vgg16", whole, ("avgpool", "classifier"), blocks)
 
@@ -89,7 +95,7 @@ def resnet50() -> Trunk:
 
 
 def inception_v3() -> Trunk:
-    """Szegedy et al. 2016 (1512.00567): five convolutions and eleven inception modules, without auxiliary classifier."""
+    """Szegedy et al. 2016 (1512.00567): five convolutions and eleven modules, without the auxiliary classifier."""
     whole = torchvision.inception_v3(aux_logits=False, init_weights=True)
     blocks = [[name] for name, _ in whole.named_children() if name.startswith(("Conv2d", "Mixed"))]
     # Its weights came from TensorFlow, where pixels lie between -1 and 1.

@@ -13,7 +13,7 @@ from models.registry import register
 class MNIST(nn.Module):
     """Two unpadded convolutions and a hidden layer of 1,024, which holds all but one in a hundred parameters.
 
-    At 99 x 161 inputs and 12 labels this has 55,038,988 parameters as Keras counts, the figure that the study published.
+    At 99 x 161 inputs and 12 labels this has 55,038,988 parameters as Keras counts: the figure of the study.
     """
 
     def __init__(self, frames: int, bins: int, labels: int, width: int = 1024) -> None:

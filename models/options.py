@@ -60,7 +60,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change the mixture or the augmentation (recipe.py)"
     )
     training.add_argument(
-        "--network", nargs="+", default=[], metavar="NAME=VALUE", help="change arguments of the architecture (entry=sum)"
+        "--network",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change arguments of the architecture (entry=sum)",
     )
     training.add_argument(
         "--loss", choices=("categorical", "binary"), default="categorical", help="which label, or each label: yes or no"
@@ -70,7 +74,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--resume", action="store_true", help="go on where the run stopped")
     transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's")
-    transfer.add_argument("--weights", metavar="FILE|imagenet", help="state dict of the trunk: .pth, .npz, torchvision's")
+    transfer.add_argument(
+        "--weights", metavar="FILE|imagenet", help="state dict of the trunk: .pth, .npz, torchvision's"
+    )
     transfer.add_argument(
         "--pixel-std", type=float, help="standard deviation of the pixels that they know (57.4 for 0 to 255)"
     )

@@ -81,9 +81,7 @@ for _name, (_convolutions, _hidden) in _NETWORKS.items():
     _register(_name, paper="Sainath and Parada 2015")(_build)
 
 _register("cnn-trad-pool2", paper="Tang and Lin 2017, 1710.06554")(
-    partial(
-        SainathCNN, convolutions=(Convolution(64, (20, 8), pool=(2, 2)), Convolution(64, (10, 4))), bottleneck=None
-    )
+    partial(SainathCNN, convolutions=(Convolution(64, (20, 8), pool=(2, 2)), Convolution(64, (10, 4))), bottleneck=None)
 )
 # What Gouda et al. compare with it, and Honk.js ran in a browser: nothing but hidden layers behind one convolution.
 _register("low-latency-conv", paper="Gouda et al. 2018, 1803.03759")(

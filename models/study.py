@@ -28,17 +28,23 @@ TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
 LIGHT = "lightcnn-spectrogram"
 FOLDS = 5
 TABLES = ("scratch", "pretrained", "folds", "variants")
-"""all networks from scratch; those with weights; the Light CNN on every fold; the Light CNN otherwise built or taught"""
+"""all networks from scratch; those with weights; the Light CNN on every fold; the Light CNN built or taught otherwise"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; usage errors exit with 2."""
     parser = argparse.ArgumentParser("python -m models.study", description=__doc__)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"of: {' '.join(TABLES)} (default: all)")
-    parser.add_argument("--data", type=Path, required=True, help="corpus; its splits for training and validation are read")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="corpus; its splits for training and validation are read"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the trainings")
     parser.add_argument("--write", type=Path, metavar="PAGE.md", help="where the page goes (default: FOLDER/study.md)")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument(
+        "--tables", nargs="+", choices=TABLES, default=list(TABLES), metavar="TABLE", help=" ".join(TABLES)
+    )
+    parser.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NETWORK", help=" ".join(NETWORKS)
+    )
     parser.add_argument(
         "--weights",
         nargs="+",
@@ -54,13 +60,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--max-epochs", type=int, default=100)
     parser.add_argument("--freeze", type=int, default=0, metavar="N", help="blocks of a pretrained trunk that rest")
     parser.add_argument("--unfreeze-after", type=int, metavar="E", help="epochs after which they learn, too")
-    parser.add_argument("--rate-decay", type=float, default=1.0, metavar="R", help="from each block to the one before it")
+    parser.add_argument(
+        "--rate-decay", type=float, default=1.0, metavar="R", help="from each block to the one before it"
+    )
     parser.add_argument("--freeze-statistics", action="store_true", help="of the batch norms of a pretrained trunk")
     parser.add_argument("--threads", type=int, help="on a CPU")
     options = parser.parse_args(arguments)
-    options.tables = options.tables or list(TABLES)
-    if unknown := set(options.tables) - set(TABLES):
-        parser.error(f"no table {', '.join(sorted(unknown))}; expected some of {' '.join(TABLES)}")
     if not all(0 < share <= 1 for share in options.shares):
         parser.error(f"--shares {' '.join(map(str, options.shares))}: expected more than 0 and at most 1")
     return options

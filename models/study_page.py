@@ -33,15 +33,15 @@ def draw_page(results: Results, recipe: Recipe, survey: Mapping[str, object]) ->
 
 
 def _data(results: Results, recipe: Recipe) -> str:
-    first = next(iter(results.values()))
+    most, held = max(result.clips for result in results.values()), next(iter(results.values())).val_clips
     devices = ", ".join(sorted({result.device for result in results.values()}))
     return (
-        f"Ours learns from {first.clips:,} clips at most and is judged on {first.val_clips:,} of other speakers (a fifth); "
-        f"the study had {CLIPS:,} in all, so the figures differ by their data before they differ by anything else. "
-        f"Batches of {recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the "
-        f"validation loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch "
-        f"with the lowest validation loss, and in brackets the 95 % interval of the accuracy (Wilson); those of the "
-        f"training are means over its epoch. Device: {devices}; the study's is not known, so its seconds are another's.\n"
+        f"Ours learns from {most:,} clips at most and is judged on {held:,} of other speakers (a fifth); the study had "
+        f"{CLIPS:,} in all, so the figures differ by their data before they differ by anything else. Batches of "
+        f"{recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the validation "
+        f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch with the "
+        f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
+        f"means over its epoch. Device: {devices}; the study's is not known, so its seconds are another's.\n"
     )
 
 
@@ -51,7 +51,9 @@ def _transfer(recipe: Recipe) -> str:
         return "All of the trunk learns from the first epoch on.\n\n"
     thaw = f" for {how.unfreeze_after} epochs" if how.unfreeze_after else ""
     held = "keep their statistics" if how.freeze_statistics else "go on counting"
-    return f"The first {how.freeze} blocks rest{thaw}; rates fall by {how.rate_decay:g} a block; batch norms {held}.\n\n"
+    return (
+        f"The first {how.freeze} blocks rest{thaw}; rates fall by {how.rate_decay:g} a block; batch norms {held}.\n\n"
+    )
 
 
 def _compare(results: Results) -> str:
@@ -87,7 +89,7 @@ def _beside(epoch: Epoch, published: Figures | None, clips: int) -> tuple[str, .
 
 
 def _seconds(result: Result, published: Figures | None) -> tuple[str, str]:
-    return f"{result.epochs[-1].seconds:,.0f}", f"{published.seconds:,}" if published and published.seconds else "–"
+    return f"{result.epochs[-1].seconds:,.0f}", f"{published.seconds:,}" if published and published.seconds else "-"
 
 
 def _shares(results: Results) -> str:
@@ -96,7 +98,9 @@ def _shares(results: Results) -> str:
         return ""
     rows = []
     for (network, pretrained, share), group in _grouped(results, lambda c: (c.network, c.weights is not None, c.share)):
-        rows.append((network, "pretrained" if pretrained else "scratch", f"{share:.0%}", f"{group[0].clips:,}", _mean(group)))
+        rows.append(
+            (network, "pretrained" if pretrained else "scratch", f"{share:.0%}", f"{group[0].clips:,}", _mean(group))
+        )
     return _table(("network", "start", "share", "clips", "val acc. over the seeds"), rows)
 
 
@@ -119,7 +123,11 @@ def _variants(results: Results) -> str:
         train = np.mean([result.best.train_accuracy for result in group])
         rows.append((variant or "as published", f"{train:.4f}", _mean(group), epochs))
     note = "\nThe binary loss asks of each label whether it is that; its values are of another scale, and left out.\n"
-    return _table(("what is different", "train acc.", "val acc. over the seeds", "best epoch"), rows) + note if rows else ""
+    return (
+        _table(("what is different", "train acc.", "val acc. over the seeds", "best epoch"), rows) + note
+        if rows
+        else ""
+    )
 
 
 def _grouped(
@@ -152,7 +160,7 @@ def _parameters(network: str) -> int:
 
 
 def _maybe(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -86,7 +86,7 @@ class KeywordTask(L.LightningModule):
         self._log("val/accuracy", _accuracy(logits, labels), len(labels))
 
     def measure_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The mean over rows of both `(batch, labels)`; the binary loss is the mean over labels, too, as Keras has it."""
+        """The mean over rows of both `(batch, labels)`; the binary loss is the mean over labels, too, as in Keras."""
         if self.loss == "binary":
             return functional.binary_cross_entropy_with_logits(logits, targets)
         return functional.cross_entropy(logits, targets)

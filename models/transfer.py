@@ -46,7 +46,9 @@ def parameter_groups(network: nn.Module, learning_rate: float, rate_decay: float
     inside = {id(parameter) for block in blocks for parameter in block}
     head = [parameter for parameter in network.parameters() if id(parameter) not in inside]
     rates = [learning_rate * rate_decay ** (len(blocks) - at) for at in range(len(blocks))]
-    return [{"params": params, "lr": rate} for params, rate in zip([*blocks, head], [*rates, learning_rate], strict=True)]
+    return [
+        {"params": params, "lr": rate} for params, rate in zip([*blocks, head], [*rates, learning_rate], strict=True)
+    ]
 
 
 def check_transfer(network: nn.Module, config: TransferConfig) -> None:

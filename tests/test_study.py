@@ -43,7 +43,7 @@ def rows_of(page: str, section: str) -> list[list[str]]:
 
 
 def test_ours_stands_beside_the_published(corpus: Path, tmp_path: Path) -> None:
-    page = run(corpus, tmp_path, "scratch")
+    page = run(corpus, tmp_path, "--tables", "scratch")
     kept = json.loads((tmp_path / f"{LIGHT}-scratch-fold0-share1-seed0" / "result.json").read_text())
     (row,) = rows_of(page, "From scratch")
     assert row[:2] == [LIGHT, "723,968"]
@@ -62,15 +62,13 @@ def test_ours_stands_beside_the_published(corpus: Path, tmp_path: Path) -> None:
 def test_what_is_complete_is_not_repeated(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = run(corpus, tmp_path, "scratch")
+    page = run(corpus, tmp_path, "--tables", "scratch")
     monkeypatch.setattr("models.cells.build_task", lambda *arguments, **named: pytest.fail("trained again"))
-    assert run(corpus, tmp_path, "scratch") == page
+    assert run(corpus, tmp_path, "--tables", "scratch") == page
 
 
-def test_what_was_stopped_goes_on_as_if_unbroken(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(corpus, tmp_path / "straight", "scratch")
+def test_what_was_stopped_goes_on_as_if_unbroken(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(corpus, tmp_path / "straight", "--tables", "scratch")
     after = History.on_train_epoch_start
 
     def stop(self: History, trainer: object, module: object) -> None:
@@ -80,9 +78,9 @@ def test_what_was_stopped_goes_on_as_if_unbroken(
 
     monkeypatch.setattr(History, "on_train_epoch_start", stop)
     with pytest.raises(RuntimeError, match="the power went out"):
-        run(corpus, tmp_path / "broken", "scratch")
+        run(corpus, tmp_path / "broken", "--tables", "scratch")
     monkeypatch.undo()
-    run(corpus, tmp_path / "broken", "scratch")
+    run(corpus, tmp_path / "broken", "--tables", "scratch")
     straight, broken = (
         json.loads((tmp_path / name / f"{LIGHT}-scratch-fold0-share1-seed0" / "result.json").read_text())["epochs"]
         for name in ("straight", "broken")
@@ -96,8 +94,16 @@ def test_pretrained_beside_scratch_by_share_of_the_data(corpus: Path, tmp_path: 
     torch.manual_seed(0)
     trunk = find_architecture("squeezenet").build(99, 161, 12).trunk.whole
     torch.save(trunk.state_dict(), tmp_path / "weights.pth")
-    given = ["--networks", "squeezenet", "--weights", f"squeezenet={tmp_path / 'weights.pth'}@57.4", "--max-epochs", "1"]
-    page = run(corpus, tmp_path / "runs", "scratch", "pretrained", *given, "--shares", "0.5", "1", "--freeze", "2")
+    given = [
+        "--networks",
+        "squeezenet",
+        "--weights",
+        f"squeezenet={tmp_path / 'weights.pth'}@57.4",
+        "--max-epochs",
+        "1",
+    ]
+    given += ["--tables", "scratch", "pretrained", "--shares", "0.5", "1", "--freeze", "2"]
+    page = run(corpus, tmp_path / "runs", *given)
     starts = [(row[1], row[2], row[3]) for row in rows_of(page, "How much data")]
     assert [start[:2] for start in starts] == [
         ("scratch", "50%"),
@@ -111,10 +117,10 @@ def test_pretrained_beside_scratch_by_share_of_the_data(corpus: Path, tmp_path: 
 
 def test_the_cells_of_the_tables() -> None:
     common = ["--data", "corpus", "-o", "runs", "--seeds", "0", "1"]
-    cells = [*list_cells(parse_arguments([*common, "folds", "variants"]))]
+    cells = [*list_cells(parse_arguments([*common, "--tables", "folds", "variants"]))]
     assert len(cells) == len(set(cells)) == 2 * (5 + 3)  # the Light CNN as published stands in both tables
     assert {cell.network for cell in cells} == {LIGHT}
-    scratch = [*list_cells(parse_arguments([*common, "scratch"]))]
+    scratch = [*list_cells(parse_arguments([*common, "--tables", "scratch"]))]
     assert len(scratch) == 2 * 6
     assert Cell(LIGHT, seed=1) in scratch
     assert len({cell.name for cell in [*cells, *scratch]}) == len({*cells, *scratch})
@@ -135,9 +141,9 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, capsys: pytes
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["grades"], "no table grades; expected some of scratch"), (["--shares", "2"], "--shares 2.0: expected more than 0")],
+    [(["--tables", "grades"], "invalid choice: 'grades'"), (["--shares", "2"], "--shares 2.0: expected more than 0")],
 )
 def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main([*arguments, "--data", "corpus", "-o", "runs"])
+        main(["--data", "corpus", "-o", "runs", *arguments])
     assert message in capsys.readouterr().err

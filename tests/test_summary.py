@@ -39,9 +39,7 @@ def test_the_table_is_for_people(capsys: pytest.CaptureFixture[str], monkeypatch
     assert "723,968" in output
 
 
-def test_time_and_energy_of_an_inference(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_and_energy_of_an_inference(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a power meter, the estimate says that it is one."""
     monkeypatch.setattr("models.summary.list_architectures", lambda: ["bcresnet-1", "dnn"])
     monkeypatch.setattr("models.energy.LONG_ENOUGH", 0.01)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kws_stream.errors import KwsError
+from models.augment import AugmentConfig
 from models.registry import find_architecture
 from models.task import KeywordTask, load_checkpoint
 from models.train import main
@@ -32,8 +33,14 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def make_task(name: str, config: TransferConfig) -> KeywordTask:
     torch.manual_seed(0)
     found = find_architecture(name)
-    settings = {"dropout": 0.0}
-    return KeywordTask(name, asdict(found.frontend), settings=settings, transfer=asdict(config), schedule="constant")
+    return KeywordTask(
+        name,
+        asdict(found.frontend),
+        asdict(AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)),
+        settings={"dropout": 0.0},
+        transfer=asdict(config),
+        schedule="constant",
+    )
 
 
 def fit(task: KeywordTask, run: Path, epochs: int) -> KeywordTask:
@@ -57,7 +64,11 @@ def fit(task: KeywordTask, run: Path, epochs: int) -> KeywordTask:
 def blocks_of(task: KeywordTask) -> list[dict[str, Tensor]]:
     """The values of each block of the trunk."""
     return [
-        {f"{at}.{name}": value.clone() for at, module in enumerate(block) for name, value in module.state_dict().items()}
+        {
+            f"{at}.{name}": value.clone()
+            for at, module in enumerate(block)
+            for name, value in module.state_dict().items()
+        }
         for block in task.network.trunk.blocks
     ]
 
@@ -71,7 +82,9 @@ def test_blocks_rest_until_their_epoch() -> None:
     freezing = Freezing(TransferConfig(freeze=3, unfreeze_after=2))
     for epoch, resting in ((0, 3), (1, 3), (2, 0), (5, 0)):
         freezing.apply(network, epoch)
-        learning = [all(p.requires_grad for module in block for p in module.parameters()) for block in network.trunk.blocks]
+        learning = [
+            all(p.requires_grad for module in block for p in module.parameters()) for block in network.trunk.blocks
+        ]
         assert learning == [False] * resting + [True] * (9 - resting)
     assert all(parameter.requires_grad for parameter in network.head.parameters())
 
@@ -141,7 +154,17 @@ def test_the_command_trains_a_trunk_that_it_loaded(tmp_path: Path, capsys: pytes
     corpus, file = write_corpus(tmp_path / "corpus", clips=2), tmp_path / "weights.pth"
     torch.manual_seed(5)
     torch.save(find_architecture("squeezenet").build(99, 161, 12).trunk.whole.state_dict(), file)
-    common = ["squeezenet", "--data", str(corpus), "--run", str(tmp_path / "runs" / "a"), "--batch", "8", "--passes", "1"]
+    common = [
+        "squeezenet",
+        "--data",
+        str(corpus),
+        "--run",
+        str(tmp_path / "runs" / "a"),
+        "--batch",
+        "8",
+        "--passes",
+        "1",
+    ]
     common += ["--epochs", "1", "--weights", str(file), "--network", "entry=sum"]
     assert main([*common, "--freeze", "10"]) == 1
     assert "--freeze 10: expected 0 to 9, the blocks of this trunk" in capsys.readouterr().err

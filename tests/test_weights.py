@@ -91,9 +91,7 @@ def test_weights_of_pixels_to_255_see_them(squeezenet: Weights, tmp_path: Path) 
     torch.testing.assert_close(answers(network), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_imagenet_is_torchvision_s_cache(
-    squeezenet: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imagenet_is_torchvision_s_cache(squeezenet: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     kept = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
     kept.parent.mkdir(parents=True)
@@ -158,12 +156,12 @@ def test_the_damaged_tensor_of_an_archive_is_named(tmp_path: Path) -> None:
 
 
 def test_other_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no weights nowhere.pth"):
+    with pytest.raises(ModelError, match=r"no weights nowhere\.pth"):
         read_weights(Path("nowhere.pth"))
     with pytest.raises(KwsError, match="--pixel-std 0: expected"):
         load_weights(build(), "imagenet", pixel_std=0)
     light = find_architecture("lightcnn").build(98, 40, 12)
-    with pytest.raises(KwsError, match="LightCNN has no trunk .*; there are: vgg16"):
+    with pytest.raises(KwsError, match=r"LightCNN has no trunk .*; there are: vgg16"):
         load_weights(light, "imagenet")
 
 

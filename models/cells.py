@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 
+from kws_stream.errors import KwsError
 from models.augment import AugmentConfig
 from models.bank import BankBatches
 from models.callbacks import Report, Seeds, say
@@ -101,6 +102,10 @@ class Cell:
         parts = [self.network, start, self.variant, f"fold{self.fold}", f"share{self.share:g}", f"seed{self.seed}"]
         return "-".join(part.replace(" ", "-") for part in parts if part)
 
+    def facts(self) -> dict[str, Any]:
+        """Everything that decides on it; of a file its name, since checkpoints travel."""
+        return {**asdict(self), "weights": self.weights and Path(self.weights).name}
+
 
 class History(Callback):
     """Remembers the figures of every epoch, in the checkpoint, too."""
@@ -129,6 +134,7 @@ def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path) -> Result:
     """Train a cell below `folder`, go on with one that was stopped, or read what one that is complete came to."""
     run = folder / cell.name
     kept = run / "result.json"
+    check_facts(run, {"cell": cell.facts(), "recipe": asdict(recipe), "clips": folds.fingerprint})
     if kept.exists():
         return _read(kept)
     learning, judging = folds.part(cell.fold, False, cell.share), folds.part(cell.fold, True)
@@ -153,6 +159,16 @@ def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path) -> Result:
     return result
 
 
+def check_facts(run: Path, facts: dict[str, Any]) -> None:
+    """KwsError when the folder holds what was trained otherwise: its figures must not stand in this table."""
+    kept = run / "facts.json"
+    if kept.exists() and (before := json.loads(kept.read_text())) != facts:
+        different = next(name for name in facts if before[name] != facts[name])
+        raise KwsError(f"{run} was trained with another {different}; give another folder (-o), or remove it")
+    run.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(facts, indent=1))
+
+
 def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> KeywordTask:
     """The network of a cell; `pretrained` false leaves its weights to a checkpoint."""
     L.seed_everything(cell.seed, verbose=False)
@@ -163,7 +179,7 @@ def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> 
         asdict(PLAIN),
         learning_rate=recipe.learning_rate,
         weight_decay=0.0,
-        provenance={"study": {**asdict(cell), "weights": cell.weights and Path(cell.weights).name}},
+        provenance={"study": cell.facts()},
         transfer=asdict(transfer),
         schedule="constant",
         **VARIANTS[cell.variant],

@@ -62,7 +62,7 @@ class DilatedStack(nn.Module):
         self.classifier = nn.Sequential(nn.ReLU(), nn.Conv1d(skipped, labels, 1))
 
     def answers(self, features: Tensor) -> Tensor:
-        """`(batch, 1, frames, bins)` -> `(batch, labels, frames)` logits: an answer at each frame, from those before."""
+        """`(batch, 1, frames, bins)` -> `(batch, labels, frames)` logits: an answer at each frame."""
         maps = self.stem(self.norm(features.squeeze(1).mT))  # (batch, channels, frames)
         total: Tensor | float = 0.0
         for layer in self.layers:

@@ -61,6 +61,8 @@ class Folds:
     labels: NDArray[np.uint8]
     folds: NDArray[np.int64]
     """`(rows,)` which fold each belongs to: that of its speaker, or of its stretch of noise"""
+    fingerprint: str
+    """of the clips"""
     ranks: NDArray[np.float64]
     """`(rows,)` from 0 to 1 within each label of each fold: the first `share` of them make a smaller corpus"""
 
@@ -82,13 +84,14 @@ def load_folds(corpus: Path, config: FrontendConfig, folds: int, cache: Path) ->
     belong = np.array(
         [digest(f"fold {clip.speaker}") % folds for clip in clips] + [row % folds for row in range(count)]
     )
-    kept = cache / f"study-{fingerprint(clips)[:16]}-{config.kind}-{folds}.npy"
+    digits = fingerprint(clips)[:16]
+    kept = cache / f"study-{digits}-{config.kind}-{folds}.npy"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
         silence = draw_silence(load_noise(Sources(corpus).noise_folders(), corpus).samples, count, folds)
         save(kept, np.concatenate([*_analyse(clips, silence, config)]))
     keys = [f"{clip.word}/{clip.path.name}" for clip in clips] + [str(row) for row in range(count)]
-    return Folds(np.load(kept, mmap_mode="r"), labels, belong, rank(keys, labels, belong))
+    return Folds(np.load(kept, mmap_mode="r"), labels, belong, digits, rank(keys, labels, belong))
 
 
 def rank(keys: Sequence[str], labels: NDArray[np.uint8], folds: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
 LIGHT = "lightcnn-spectrogram"
 FOLDS = 5
 TABLES = ("scratch", "pretrained", "folds", "variants")
-"""all networks from scratch; those with weights; the Light CNN on every fold; the Light CNN built or taught otherwise"""
+"""all networks from scratch; those with weights; the Light CNN on every fold; the Light CNN built or taught anew"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -37,9 +37,9 @@ def _data(results: Results, recipe: Recipe) -> str:
     devices = ", ".join(sorted({result.device for result in results.values()}))
     return (
         f"Ours learns from {most:,} clips at most and is judged on {held:,} of other speakers (a fifth); the study had "
-        f"{CLIPS:,} in all, so the figures differ by their data before they differ by anything else. Batches of "
+        f"{CLIPS:,} in all, so the figures differ by their data before anything else. Batches of "
         f"{recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the validation "
-        f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch with the "
+        f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
         f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
         f"means over its epoch. Device: {devices}; the study's is not known, so its seconds are another's.\n"
     )

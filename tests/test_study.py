@@ -67,6 +67,15 @@ def test_what_is_complete_is_not_repeated(
     assert run(corpus, tmp_path, "--tables", "scratch") == page
 
 
+def test_what_was_trained_otherwise_is_not_taken_for_it(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(corpus, tmp_path, "--tables", "scratch", "--max-epochs", "1")
+    other = ["--data", str(corpus), "-o", str(tmp_path), "--networks", LIGHT, "--tables", "scratch"]
+    assert main([*other, "--max-epochs", "1", "--batch", "8"]) == 1
+    assert "was trained with another recipe; give another folder (-o), or remove it" in capsys.readouterr().err
+
+
 def test_what_was_stopped_goes_on_as_if_unbroken(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(corpus, tmp_path / "straight", "--tables", "scratch")
     after = History.on_train_epoch_start

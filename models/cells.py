@@ -96,10 +96,14 @@ class Cell:
     seed: int = 0
 
     @property
+    def start(self) -> str:
+        """Where its training begins."""
+        return "pretrained" if self.weights else "scratch"
+
+    @property
     def name(self) -> str:
         """Of its folder."""
-        start = "pretrained" if self.weights else "scratch"
-        parts = [self.network, start, self.variant, f"fold{self.fold}", f"share{self.share:g}", f"seed{self.seed}"]
+        parts = [self.network, self.start, self.variant, f"fold{self.fold}", f"share{self.share:g}", f"seed{self.seed}"]
         return "-".join(part.replace(" ", "-") for part in parts if part)
 
     def facts(self) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from kws_stream.errors import KwsError
 from models.cells import VARIANTS, Cell, Recipe, Result, run_cell
-from models.corpora import Sources
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
-from models.study_page import draw_page
+from models.study_page import draw_page, learning_of
 from models.transfer import TransferConfig
 from models.weights import IMAGENET
 
@@ -27,6 +27,7 @@ NETWORKS = ("lightcnn-spectrogram", "mnist", "squeezenet", "inception-v3", "vgg1
 TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
 LIGHT = "lightcnn-spectrogram"
 FOLDS = 5
+DPI = 144
 TABLES = ("scratch", "pretrained", "folds", "variants")
 """all networks from scratch; those with weights; the Light CNN on every fold; the Light CNN built or taught anew"""
 
@@ -118,15 +119,25 @@ def study(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     cells = [*list_cells(options)]
-    survey = Sources(options.data).survey()
     folds = load_folds(options.data, LOG_SPECTROGRAM, FOLDS, options.output / "cache")
     results: dict[Cell, Result] = {}
     page = options.write or options.output / "study.md"
     for cell in cells:
         results[cell] = run_cell(cell, folds, recipe, options.output)
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(draw_page(results, recipe, survey), encoding="utf-8")
+        write_page(page, results, recipe)
     print(page)
+
+
+def write_page(page: Path, results: dict[Cell, Result], recipe: Recipe) -> None:
+    """The page, and beside it the learning curves where there are some and matplotlib is there to draw them."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    picture = page.with_name(f"{page.stem}-learning.png")
+    learning = learning_of(results)
+    if drawn := bool(learning) and find_spec("matplotlib") is not None:
+        from models.plots import draw_learning
+
+        draw_learning(learning).savefig(picture, dpi=DPI)
+    page.write_text(draw_page(results, recipe, picture.name if drawn else ""), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,19 +17,33 @@ Results = Mapping[Cell, Result]
 HEAD = ("train acc.", "published", "val acc.", "published", "train loss", "published", "val loss", "published")
 
 
-def draw_page(results: Results, recipe: Recipe, survey: Mapping[str, object]) -> str:
-    """Markdown of the tables that have a cell."""
-    whole = {cell: result for cell, result in results.items() if not cell.variant and cell.fold == 0}
+def draw_page(results: Results, recipe: Recipe, picture: str = "") -> str:
+    """Markdown of the tables that have a cell; `picture` is the name of the learning curves' file."""
+    whole = whole_of(results)
     sections = [
         ("The tables", _data(results, recipe)),
         ("From scratch", _compare({c: r for c, r in whole.items() if not c.weights})),
         ("Pretrained on ImageNet", _transfer(recipe) + _compare({c: r for c, r in whole.items() if c.weights})),
-        ("How much data", _shares(whole)),
+        ("How much data", _shares(whole) + (f"\n![learning curves]({picture})\n" if picture else "")),
         ("Cross-validation by speaker", _folds(results)),
         ("The Light CNN otherwise", _variants(results)),
     ]
     title = "# The study, measured again\n\nWritten by `python -m models.study`; nothing in it was entered by hand.\n"
     return title + "".join(f"\n## {name}\n\n{text}" for name, text in sections if text.strip())
+
+
+def whole_of(results: Results) -> dict[Cell, Result]:
+    """Those of the 80/20 tables."""
+    return {cell: result for cell, result in results.items() if not cell.variant and cell.fold == 0}
+
+
+def learning_of(results: Results) -> dict[str, dict[int, list[float]]]:
+    """Validation accuracies by network and start, and by clips; empty unless there are several counts of clips."""
+    accuracies: dict[str, dict[int, list[float]]] = {}
+    for cell, result in whole_of(results).items():
+        by_clips = accuracies.setdefault(f"{cell.network}, {cell.start}", {})
+        by_clips.setdefault(result.clips, []).append(result.best.val_accuracy)
+    return accuracies if max(map(len, accuracies.values()), default=0) > 1 else {}
 
 
 def _data(results: Results, recipe: Recipe) -> str:
@@ -97,10 +111,8 @@ def _shares(results: Results) -> str:
     if len({cell.share for cell in results}) < 2 and len({cell.seed for cell in results}) < 2:
         return ""
     rows = []
-    for (network, pretrained, share), group in _grouped(results, lambda c: (c.network, c.weights is not None, c.share)):
-        rows.append(
-            (network, "pretrained" if pretrained else "scratch", f"{share:.0%}", f"{group[0].clips:,}", _mean(group))
-        )
+    for (network, start, share), group in _grouped(results, lambda cell: (cell.network, cell.start, cell.share)):
+        rows.append((network, start, f"{share:.0%}", f"{group[0].clips:,}", _mean(group)))
     return _table(("network", "start", "share", "clips", "val acc. over the seeds"), rows)
 
 

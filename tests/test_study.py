@@ -115,12 +115,15 @@ def test_pretrained_beside_scratch_by_share_of_the_data(corpus: Path, tmp_path: 
     page = run(corpus, tmp_path / "runs", *given)
     starts = [(row[1], row[2], row[3]) for row in rows_of(page, "How much data")]
     assert [start[:2] for start in starts] == [
-        ("scratch", "50%"),
-        ("scratch", "100%"),
         ("pretrained", "50%"),
         ("pretrained", "100%"),
+        ("scratch", "50%"),
+        ("scratch", "100%"),
     ]
+    assert int(starts[0][2]) < int(starts[1][2])
     assert "The first 2 blocks rest" in page
+    assert "![learning curves](study-learning.png)" in page
+    assert (tmp_path / "runs" / "study-learning.png").read_bytes().startswith(b"\x89PNG")
     assert str(tmp_path) not in page
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from kws_stream.errors import KwsError
+from models.callbacks import hush
 from models.cells import VARIANTS, Cell, Recipe, Result, run_cell
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
@@ -142,6 +143,7 @@ def write_page(page: Path, results: dict[Cell, Result], recipe: Recipe) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
+    hush()
     try:
         study(parse_arguments(arguments))
     except KwsError as error:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -33,7 +31,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from kws_stream.errors import KwsError
 from models.bank import BankBatches, FeatureBank, Rendering, Teacher, open_bank
 from models.batches import load_training_data, load_validation
-from models.callbacks import Report, Seeds, average, say
+from models.callbacks import Report, Seeds, average, hush, say
 from models.corpora import Sources
 from models.distillation import Ensemble
 from models.options import parse_arguments
@@ -206,9 +204,7 @@ def validation_features(task: KeywordTask, samples: Tensor, labels: Tensor) -> T
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    # Lightning advertises, and advises loaders of many processes; ours reads from memory.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
+    hush()
     try:
         best = train(parse_arguments(arguments))
     except KwsError as error:

@@ -61,7 +61,8 @@ def test_a_file_of_torchvision_s_own_gives_its_trunk(
     images = FEATURES.expand(-1, 3, -1, -1) * (0.45 if name == "inception-v3" else 1)  # what its pixels were
     with torch.no_grad():
         expected = create_feature_extractor(theirs, {last: "maps"})(images)["maps"].flatten(1)
-    torch.testing.assert_close(answers(ours), expected, atol=1e-4, rtol=1e-3)
+    spread = expected.std()  # of a random network's maps, large
+    torch.testing.assert_close(answers(ours) / spread, expected / spread, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("suffix", ["npz", "pth"])

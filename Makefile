@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 KWS_DATA ?= $(wildcard ../shared/data)
 export KWS_DATA := $(abspath $(KWS_DATA))
+KWS_WEIGHTS ?= $(wildcard ../shared/weights)
+export KWS_WEIGHTS := $(abspath $(KWS_WEIGHTS))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-slow lint clean system

@@ -56,7 +56,7 @@ def build_metadata(
 def to_onnx(task: KeywordTask, metadata: ModelMetadata) -> onnx.ModelProto:
     """The network, from `features` `(batch, 1, frames, bins)` to `logits` `(batch, labels)`."""
     example = torch.zeros(2, 1, task.frames, task.config.bins)
-    with contextlib.redirect_stdout(io.StringIO()):  # the exporter's own progress
+    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):  # the exporter's own progress
         program = torch.onnx.export(
             task.network,
             (example,),

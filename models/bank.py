@@ -61,6 +61,19 @@ class FeatureBank:
         return all(getattr(config, name) == value for name, value in rendered.items())
 
 
+class Passes(Protocol):
+    """What batches are drawn from: a bank, or anything else that has its rows."""
+
+    @property
+    def rows(self) -> int:
+        """in each pass"""
+        ...
+
+    def load(self, number: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+        """Features `(rows, frames, bins)` and labels `(rows,)` of one pass."""
+        ...
+
+
 class Example(NamedTuple):
     """Rows of a bank, and what they should be taken for."""
 
@@ -179,7 +192,7 @@ class BankBatches(IterableDataset[Example]):
 
     def __init__(
         self,
-        bank: FeatureBank,
+        bank: Passes,
         batch_size: int,
         seed: int,
         smoothing: float = 0.05,

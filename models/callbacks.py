@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+import warnings
 from typing import Any
 
 import lightning as L
@@ -42,6 +44,12 @@ def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
     """Exponential averaging of the weights that forgets faster at first, so that short runs are averaged, too."""
     decay = min(AVERAGING_DECAY, (1 + count.item()) / (10 + count.item()))
     return decay * averaged + (1 - decay) * current
+
+
+def hush() -> None:
+    """Lightning advertises, and advises loaders of many processes; ours reads from memory."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")
 
 
 @rank_zero_only

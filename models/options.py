@@ -64,11 +64,38 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="NAME=VALUE",
         help="change the mixture or the augmentation (recipe.py)",
     )
+    training.add_argument(
+        "--network",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change arguments of the architecture (entry=sum)",
+    )
+    training.add_argument(
+        "--loss", choices=("categorical", "binary"), default="categorical", help="which label, or each label: yes or no"
+    )
     training.add_argument("--profile", action="store_true", help="write where the time goes to RUN/fit-profile.txt")
     training.add_argument("--threads", type=int, help="of each process, on a CPU")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's")
+    transfer.add_argument(
+        "--weights", metavar="FILE|imagenet", help="state dict of the trunk: .pth, .npz, torchvision's"
+    )
+    transfer.add_argument(
+        "--pixel-std", type=float, help="standard deviation of the pixels that they know (57.4 for 0 to 255)"
+    )
+    transfer.add_argument("--freeze", type=int, default=0, metavar="N", help="the first N blocks do not learn")
+    transfer.add_argument("--unfreeze-after", type=int, metavar="E", help="but do after E epochs")
+    transfer.add_argument(
+        "--rate-decay", type=float, default=1.0, metavar="R", help="a block learns R times as fast as the one behind it"
+    )
+    transfer.add_argument(
+        "--freeze-statistics", action="store_true", help="the trunk's batch norms keep the statistics they came with"
+    )
     options = parser.parse_args(arguments)
+    if (options.freeze or options.freeze_statistics) and options.devices * options.nodes > 1:
+        parser.error("--freeze and --freeze-statistics work on one device: several agree on what learns at the start")
     if min(options.devices, options.nodes) < 1 or options.batch % (options.devices * options.nodes):
         parser.error(
             f"--batch {options.batch} cannot be shared by {options.devices} devices on each of {options.nodes} nodes; "

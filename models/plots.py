@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -140,6 +141,26 @@ def draw_reliability(measured: Mapping[str, Reliability]) -> Figure:
         axis.set_major_formatter(PERCENT)
     tidy(axes, "reliability, 95% intervals", "", "answers that are right")
     tidy(counts, "", "confidence: posterior of the answer", "clips")
+    return figure
+
+
+def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
+    """Accuracy by the clips that were learnt from, of several ways to begin by name: the mean over the seeds, and every
+    seed as a point."""
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    looks = itertools.cycle(((BLUE, "-"), (VERMILION, "-"), (BLUE, "--"), (VERMILION, "--"), (GREY, "-"), (GREY, "--")))
+    for (name, by_clips), (colour, style) in zip(accuracies.items(), looks, strict=False):
+        clips = sorted(by_clips)
+        axes.plot(clips, [np.mean(by_clips[count]) for count in clips], style, color=colour, label=name)
+        for count in clips:
+            axes.plot([count] * len(by_clips[count]), by_clips[count], "o", color=colour, alpha=0.5, markersize=4)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    tidy(axes, "accuracy on other speakers", "clips to learn from")
     return figure
 
 

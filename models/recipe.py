@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from inspect import signature
 from typing import TypeVar
 
 from kws_stream.errors import KwsError
@@ -19,7 +20,7 @@ def read_recipe(settings: Sequence[str]) -> tuple[AugmentConfig, MixtureConfig]:
 
     `settings` are `name=value`: a number, or two with a comma between for a range.
     """
-    values = {}
+    values: dict[str, object] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
         try:
@@ -31,6 +32,31 @@ def read_recipe(settings: Sequence[str]) -> tuple[AugmentConfig, MixtureConfig]:
         known = [field.name for config in (AugmentConfig, MixtureConfig) for field in fields(config)]
         raise KwsError(f"--set {', '.join(values)}: no such value; there are: {' '.join(known)}")
     return augmentation, mixture
+
+
+def read_network(settings: Sequence[str], build: Callable[..., object]) -> dict[str, object]:
+    """Arguments for `build`, which makes a network; KwsError, naming those that it takes, for a name or a kind of value
+    that it does not. `settings` are `name=value`: a number, a truth value or a word, like the default."""
+    defaults = {
+        name: parameter.default
+        for name, parameter in signature(build).parameters.items()
+        if isinstance(parameter.default, (bool, int, float, str))
+    }
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in defaults:
+            raise KwsError(f"--network {setting}: no such argument; there are: {' '.join(defaults) or 'none'}")
+        try:
+            value = text if isinstance(defaults[name], str) else literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = text
+        if isinstance(defaults[name], float) and type(value) is int:
+            value = float(value)
+        if type(value) is not type(defaults[name]):
+            raise KwsError(f"--network {setting}: expected a value like {defaults[name]!r}")
+        values[name] = value
+    return values
 
 
 def _change(config: Config, values: dict[str, object]) -> Config:

@@ -28,7 +28,11 @@ class Architecture:
     """authors, year and arXiv id"""
 
 
-FAMILIES = ("lightcnn", "bcresnet", "tcresnet", "matchboxnet", "dscnn", "resnet", "mhattrnn", "kwt", "compact")
+FAMILIES = (
+    *("lightcnn", "mnist", "imagenet"),
+    *("dense", "sainath", "vgg", "recurrent", "crnn", "dilated", "voice", "adaptive"),
+    *("bcresnet", "tcresnet", "matchboxnet", "dscnn", "resnet", "mhattrnn", "kwt", "compact"),
+)
 """Modules of this package whose import registers architectures."""
 
 _ARCHITECTURES: dict[str, Architecture] = {}

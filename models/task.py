@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
@@ -18,7 +18,11 @@ from models.bank import Example
 from models.frontend import Frontend
 from models.labels import LABELS
 from models.registry import find_architecture
+from models.transfer import TransferConfig, parameter_groups
 
+Loss = Literal["categorical", "binary"]
+Schedule = Literal["one-cycle", "constant"]
+"""of the learning rate: up and down over the epochs asked for, or always the same"""
 WARM_UP = 0.1
 """of the steps, until the learning rate is at its highest"""
 
@@ -28,7 +32,8 @@ class KeywordTask(L.LightningModule):
 
     Everything in the constructor's arguments lands in the checkpoint, `provenance` (data, seed, command, versions)
     included, so that a checkpoint says how it was made. `corpus` is the folder of the clips on this machine: the export
-    verifies on them, and leaves the path behind.
+    verifies on them, and leaves the path behind. `settings` are arguments of the architecture beyond its own. The
+    categorical loss asks which label it is, the binary one of each label whether it is that.
     """
 
     def __init__(
@@ -41,14 +46,20 @@ class KeywordTask(L.LightningModule):
         weight_decay: float = 0.01,
         provenance: dict[str, Any] | None = None,
         corpus: str | None = None,
+        settings: dict[str, Any] | None = None,
+        transfer: dict[str, Any] | None = None,
+        loss: Loss = "categorical",
+        schedule: Schedule = "one-cycle",
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.config = FrontendConfig(**frontend)
         self.augmentation = AugmentConfig(**(augmentation or {}))
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.transfer = TransferConfig(**(transfer or {}))
+        self.loss, self.schedule = loss, schedule
         found = find_architecture(architecture)
-        self.network = found.build(found.frames, self.config.bins, len(labels))
+        self.network = found.build(found.frames, self.config.bins, len(labels), **(settings or {}))
         self.frames = found.frames
         self.frontend = Frontend(self.config)
 
@@ -62,7 +73,7 @@ class KeywordTask(L.LightningModule):
         features = (features - self.config.mean) / self.config.std
         features = augment.bend_spectrum(features, self.config.std, self.augmentation)
         logits = self.network(features)
-        loss = functional.cross_entropy(logits.float(), targets)
+        loss = self.measure_loss(logits.float(), targets)
         self._log("train/loss", loss, len(logits))
         self._log("train/accuracy", _accuracy(logits, targets.argmax(1)), len(logits))
         return loss
@@ -70,17 +81,28 @@ class KeywordTask(L.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         features, labels = batch  # (batch, 1, frames, bins) as the front end gives them
         logits = self.network(features).float()
-        self._log("val/loss", functional.cross_entropy(logits, labels), len(labels))
+        targets = functional.one_hot(labels, logits.shape[1]).float()
+        self._log("val/loss", self.measure_loss(logits, targets), len(labels))
         self._log("val/accuracy", _accuracy(logits, labels), len(labels))
+
+    def measure_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean over rows of both `(batch, labels)`; the binary loss is the mean over labels, too, as in Keras."""
+        if self.loss == "binary":
+            return functional.binary_cross_entropy_with_logits(logits, targets)
+        return functional.cross_entropy(logits, targets)
 
     def _log(self, name: str, value: Tensor, rows: int) -> None:
         """The mean over the epoch and over all processes: they must agree on which epoch was the best."""
         self.log(name, value, on_step=False, on_epoch=True, prog_bar=True, batch_size=rows, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        groups = parameter_groups(self.network, self.learning_rate, self.transfer.rate_decay)
+        rates = [group["lr"] for group in groups]
+        optimizer = torch.optim.AdamW(groups, self.learning_rate, weight_decay=self.weight_decay)
+        if self.schedule == "constant":
+            return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=WARM_UP
+            optimizer, rates, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=WARM_UP
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

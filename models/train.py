@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -33,17 +31,19 @@ from torch.utils.data import DataLoader, TensorDataset
 from kws_stream.errors import KwsError
 from models.bank import BankBatches, FeatureBank, Rendering, Teacher, open_bank
 from models.batches import load_training_data, load_validation
-from models.callbacks import Report, Seeds, average, say
+from models.callbacks import Report, Seeds, average, hush, say
 from models.corpora import Sources
 from models.distillation import Ensemble
 from models.options import parse_arguments
-from models.recipe import read_recipe
+from models.recipe import read_network, read_recipe
 from models.registry import find_architecture, parameter_count
 from models.task import KeywordTask
+from models.transfer import Freezing, TransferConfig, check_transfer
+from models.weights import load_weights
 
 
 def named(value: Any) -> Any:
-    """The last name of a folder, and of a checkpoint the run that it belongs to; other values as they are."""
+    """The last name of a folder or file, and of a checkpoint the run that it belongs to; other values as they are."""
     if isinstance(value, Path):
         return value.parent.name if value.suffix == ".ckpt" else value.name
     return value
@@ -53,7 +53,7 @@ def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str
     """What a checkpoint says about how it was made: no absolute path in it, since it travels."""
     choices = {
         name: [named(each) for each in value] if isinstance(value, list) else named(value)
-        for name, value in vars(options).items()
+        for name, value in {**vars(options), "weights": options.weights and Path(options.weights)}.items()
         if name not in ("run", "resume")
     }
     return {
@@ -65,16 +65,30 @@ def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str
 
 
 def build_task(options: argparse.Namespace, survey: dict[str, object], bank: FeatureBank) -> KeywordTask:
-    """A fresh network whose front end standardises the bank."""
+    """A fresh network, but for the weights of others, whose front end standardises the bank."""
     L.seed_everything(options.seed, verbose=False)
-    return KeywordTask(
+    found = find_architecture(options.architecture)
+    transfer = read_transfer(options)
+    task = KeywordTask(
         options.architecture,
-        asdict(bank.measure(find_architecture(options.architecture).frontend)),
+        asdict(bank.measure(found.frontend)),
         asdict(read_recipe(options.set)[0]),
         learning_rate=options.learning_rate,
         provenance=describe(options, survey),
         corpus=str(options.data.resolve()),
+        settings=read_network(options.network, found.build),
+        transfer=asdict(transfer),
+        loss=options.loss,
     )
+    check_transfer(task.network, transfer)
+    if options.weights and not options.resume:
+        load_weights(task.network, options.weights, options.pixel_std)
+    return task
+
+
+def read_transfer(options: argparse.Namespace) -> TransferConfig:
+    """What the command line says of a trunk."""
+    return TransferConfig(options.freeze, options.unfreeze_after, options.rate_decay, options.freeze_statistics)
 
 
 def build_trainer(options: argparse.Namespace, run: Path, batches: BankBatches) -> L.Trainer:
@@ -90,6 +104,7 @@ def build_trainer(options: argparse.Namespace, run: Path, batches: BankBatches) 
         logger=TensorBoardLogger(run, name="", version=""),
         callbacks=[
             Seeds(batches),
+            *([Freezing(transfer)] if (transfer := read_transfer(options)).wanted else []),
             *([WeightAveraging(avg_fn=average)] if options.averaging else []),
             EarlyStopping("val/loss", patience=options.patience),
             ModelCheckpoint(run, "best", monitor="val/loss", enable_version_counter=False),
@@ -189,9 +204,7 @@ def validation_features(task: KeywordTask, samples: Tensor, labels: Tensor) -> T
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    # Lightning advertises, and advises loaders of many processes; ours reads from memory.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")
+    hush()
     try:
         best = train(parse_arguments(arguments))
     except KwsError as error:

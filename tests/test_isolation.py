@@ -22,6 +22,7 @@ import models.ablate
 import models.describe
 import models.operating_point
 import models.report
+import models.study
 import models.train
 from models.dataset import hash_split, list_audio, list_clips, speaker_of
 from models.duplicates import (
@@ -39,6 +40,7 @@ from tests.opened import Opened
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "keywords.flac"
 SPLITS = ("train", "val", "test")
+LIGHT = "lightcnn-spectrogram"
 HEARD = {"ambience_pyroomacoustics_doing_the_dishes.opus", "ambience_howl_dude_miaowing.opus"}
 """Files of `noise/test` that hold two of the six recordings of `noise/background` under other names."""
 
@@ -214,6 +216,10 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
             ["lightcnn", *options, "-o", layout / "ablation", "--seeds", "0", "--without", "everything"],
         ),
         (models.report.main, [run]),
+        (
+            models.study.main,
+            ["--data", corpus, "-o", layout / "study", "--max-epochs", "1", "--tables", "scratch", "--networks", LIGHT],
+        ),
         (export.__main__.main, [run / "best.ckpt", "-o", model]),
         (export.quantize.main, [model, "-o", small, "--data", corpus, "--clips", "24", "--max-loss", "1"]),
         (models.operating_point.main, [*tuning, "--noise", noise, "--speech", speech, "--recordings", "1"]),

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
-import onnxruntime
-import pytest
 import torch
 from torch import nn
 
 from models.complexity import count_multiplies
-from models.mhattrnn import BidirectionalGRU, MHAttRNN
+from models.mhattrnn import MHAttRNN
 from models.registry import parameter_count
 
 FRAMES, BINS = 49, 20
@@ -49,18 +46,3 @@ def test_attention_is_asked_from_the_middle() -> None:
     network(features)
     sequence = network.recurrent(network.convolutions(features).squeeze(1))
     torch.testing.assert_close(asked[0], sequence[:, 24])
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch's exporter, of its own
-def test_the_exported_recurrence_is_torch_s() -> None:
-    torch.manual_seed(0)
-    recurrent = BidirectionalGRU(5, 4, layers=2).eval()
-    batch = {0: torch.export.Dim("batch", min=1)}
-    program = torch.onnx.export(recurrent, (torch.zeros(2, 7, 5),), dynamic_shapes=(batch,), dynamo=True, verbose=False)
-    model = program.model_proto
-    assert [node.op_type for node in model.graph.node].count("GRU") == 2
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    for rows in (1, 3):
-        sequence = torch.randn(rows, 7, 5)
-        (heard,) = session.run(None, {session.get_inputs()[0].name: sequence.numpy()})
-        np.testing.assert_allclose(heard, recurrent(sequence).detach().numpy(), atol=1e-6)

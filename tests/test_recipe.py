@@ -5,7 +5,8 @@ import pytest
 from kws_stream.errors import KwsError
 from models.augment import AugmentConfig
 from models.batches import MixtureConfig
-from models.recipe import read_recipe
+from models.recipe import read_network, read_recipe
+from models.registry import find_architecture
 
 
 def test_no_settings_leave_the_recipe_as_it_is() -> None:
@@ -33,3 +34,23 @@ def test_settings_change_one_value_each() -> None:
 def test_bad_settings_are_named(setting: str, message: str) -> None:
     with pytest.raises(KwsError, match=message):
         read_recipe([setting])
+
+
+def test_a_network_s_arguments_change_by_name() -> None:
+    build = find_architecture("lightcnn").build
+    assert read_network([], build) == {}
+    assert read_network(["norm=before", "dropout=0"], build) == {"norm": "before", "dropout": 0.0}
+    assert read_network(["causal=True", "units=8"], find_architecture("crnn").build) == {"causal": True, "units": 8}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("width=3", "--network width=3: no such argument; there are: dropout norm"),
+        ("dropout=much", r"--network dropout=much: expected a value like 0\.1"),
+        ("dropout", r"--network dropout: expected a value like 0\.1"),
+    ],
+)
+def test_arguments_that_a_network_does_not_take_are_named(setting: str, message: str) -> None:
+    with pytest.raises(KwsError, match=message):
+        read_network([setting], find_architecture("lightcnn").build)

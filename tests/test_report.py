@@ -23,7 +23,7 @@ from models.complexity import count_multiplies
 from models.dataset import hash_split, speaker_of
 from models.labels import LABELS, label_of
 from models.page import clip_table, recall_table
-from models.plots import draw_curves, draw_speakers
+from models.plots import draw_curves, draw_learning, draw_speakers
 from models.report import load_run, main, read_events
 from models.task import load_checkpoint
 from tests.corpus import write_corpus
@@ -300,3 +300,13 @@ def test_bad_input_is_one_line(
     monkeypatch.delitem(sys.modules, "models.plots")
     monkeypatch.delattr("models.plots")
     assert "a report needs matplotlib" in complaint()
+
+
+def test_learning_curves_are_means_over_seeds_with_every_seed_as_a_point() -> None:
+    (axes,) = draw_learning({"a": {1000: [0.8, 0.9], 100: [0.5]}, "b": {100: [0.7]}}).axes
+    curve, low, high, other, point = axes.lines
+    assert curve.get_xdata().tolist() == [100, 1000]
+    assert curve.get_ydata().tolist() == pytest.approx([0.5, 0.85])
+    assert (list(low.get_ydata()), list(high.get_ydata())) == ([0.5], [0.8, 0.9])
+    assert list(other.get_ydata()) == list(point.get_ydata()) == [0.7]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]

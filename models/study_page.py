@@ -1,0 +1,180 @@
+"""The study's tables as a page: each figure measured here, with the published one beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+from scipy.stats import t
+
+from kws_stream.evaluation import wilson_interval
+from models.cells import Cell, Epoch, Recipe, Result
+from models.published import BEST, CLIPS, FIRST, Figures
+from models.registry import find_architecture, parameter_count
+
+Results = Mapping[Cell, Result]
+HEAD = ("train acc.", "published", "val acc.", "published", "train loss", "published", "val loss", "published")
+
+
+def draw_page(results: Results, recipe: Recipe, picture: str = "") -> str:
+    """Markdown of the tables that have a cell; `picture` is the name of the learning curves' file."""
+    whole = whole_of(results)
+    sections = [
+        ("The tables", _data(results, recipe)),
+        ("From scratch", _compare({c: r for c, r in whole.items() if not c.weights})),
+        ("Pretrained on ImageNet", _transfer(recipe) + _compare({c: r for c, r in whole.items() if c.weights})),
+        ("How much data", _shares(whole) + (f"\n![learning curves]({picture})\n" if picture else "")),
+        ("Cross-validation by speaker", _folds(results)),
+        ("The Light CNN otherwise", _variants(results)),
+    ]
+    title = "# The study, measured again\n\nWritten by `python -m models.study`; nothing in it was entered by hand.\n"
+    return title + "".join(f"\n## {name}\n\n{text}" for name, text in sections if text.strip())
+
+
+def whole_of(results: Results) -> dict[Cell, Result]:
+    """Those of the 80/20 tables."""
+    return {cell: result for cell, result in results.items() if not cell.variant and cell.fold == 0}
+
+
+def learning_of(results: Results) -> dict[str, dict[int, list[float]]]:
+    """Validation accuracies by network and start, and by clips; empty unless there are several counts of clips."""
+    accuracies: dict[str, dict[int, list[float]]] = {}
+    for cell, result in whole_of(results).items():
+        by_clips = accuracies.setdefault(f"{cell.network}, {cell.start}", {})
+        by_clips.setdefault(result.clips, []).append(result.best.val_accuracy)
+    return accuracies if max(map(len, accuracies.values()), default=0) > 1 else {}
+
+
+def _data(results: Results, recipe: Recipe) -> str:
+    most, held = max(result.clips for result in results.values()), next(iter(results.values())).val_clips
+    devices = ", ".join(sorted({result.device for result in results.values()}))
+    return (
+        f"Ours learns from {most:,} clips at most and is judged on {held:,} of other speakers (a fifth); the study had "
+        f"{CLIPS:,} in all, so the figures differ by their data before anything else. Batches of "
+        f"{recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the validation "
+        f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
+        f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
+        f"means over its epoch. Device: {devices}; the study's is not known, so its seconds are another's.\n"
+    )
+
+
+def _transfer(recipe: Recipe) -> str:
+    how = recipe.transfer
+    if not how.wanted:
+        return "All of the trunk learns from the first epoch on.\n\n"
+    thaw = f" for {how.unfreeze_after} epochs" if how.unfreeze_after else ""
+    held = "keep their statistics" if how.freeze_statistics else "go on counting"
+    return (
+        f"The first {how.freeze} blocks rest{thaw}; rates fall by {how.rate_decay:g} a block; batch norms {held}.\n\n"
+    )
+
+
+def _compare(results: Results) -> str:
+    """Best and first epoch of the cells with all the data, of the first seed."""
+    chosen = {cell: result for cell, result in results.items() if cell.share == _most(results)}
+    chosen = {cell: result for cell, result in chosen.items() if cell.seed == min(c.seed for c in chosen)}
+    if not chosen:
+        return ""
+    best, first = [], []
+    for cell, result in chosen.items():
+        published = BEST.get((cell.network, cell.weights is not None))
+        row = (cell.network, f"{_parameters(cell.network):,}", f"{result.best.number} of {len(result.epochs)}")
+        best.append((*row, *_beside(result.best, published, result.val_clips), *_seconds(result, published)))
+        early = FIRST.get((cell.network, cell.weights is not None))
+        first.append((cell.network, *_beside(result.first, early, result.val_clips)[:4]))
+    heads = ("network", "parameters", "best epoch", *HEAD, "seconds", "published"), ("network", *HEAD[:4])
+    return f"{_table(heads[0], best)}\nAfter the first epoch:\n\n{_table(heads[1], first)}"
+
+
+def _beside(epoch: Epoch, published: Figures | None, clips: int) -> tuple[str, ...]:
+    low, high = wilson_interval(round(epoch.val_accuracy * clips), clips)
+    known = published or Figures(None, None)  # type: ignore[arg-type]
+    return (
+        f"{epoch.train_accuracy:.4f}",
+        _maybe(known.train_accuracy),
+        f"{epoch.val_accuracy:.4f} ({low:.3f} to {high:.3f})",
+        _maybe(known.val_accuracy),
+        f"{epoch.train_loss:.4f}",
+        _maybe(known.train_loss),
+        f"{epoch.val_loss:.4f}",
+        _maybe(known.val_loss),
+    )
+
+
+def _seconds(result: Result, published: Figures | None) -> tuple[str, str]:
+    return f"{result.epochs[-1].seconds:,.0f}", f"{published.seconds:,}" if published and published.seconds else "-"
+
+
+def _shares(results: Results) -> str:
+    """Accuracy by share of the data, from scratch and pretrained, over the seeds."""
+    if len({cell.share for cell in results}) < 2 and len({cell.seed for cell in results}) < 2:
+        return ""
+    rows = []
+    for (network, start, share), group in _grouped(results, lambda cell: (cell.network, cell.start, cell.share)):
+        rows.append((network, start, f"{share:.0%}", f"{group[0].clips:,}", _mean(group)))
+    return _table(("network", "start", "share", "clips", "val acc. over the seeds"), rows)
+
+
+def _folds(results: Results) -> str:
+    plain = {c: r for c, r in results.items() if not c.variant and not c.weights and c.share == 1}
+    rows = []
+    for (network, seed), group in _grouped(plain, lambda cell: (cell.network, cell.seed)):
+        if len(group) > 1:
+            accuracies = ", ".join(f"{result.best.val_accuracy:.4f}" for result in group)
+            rows.append((network, str(seed), accuracies, _mean(group)))
+    return _table(("network", "seed", "val acc. of each fold", "over the folds"), rows) if rows else ""
+
+
+def _variants(results: Results) -> str:
+    varied = {cell.network for cell in results if cell.variant}
+    plain = {c: r for c, r in results.items() if c.network in varied and c.fold == 0 and c.share == 1 and not c.weights}
+    rows = []
+    for (variant,), group in _grouped(plain, lambda cell: (cell.variant,)):
+        epochs = ", ".join(str(result.best.number) for result in group)
+        train = np.mean([result.best.train_accuracy for result in group])
+        rows.append((variant or "as published", f"{train:.4f}", _mean(group), epochs))
+    note = "\nThe binary loss asks of each label whether it is that; its values are of another scale, and left out.\n"
+    return (
+        _table(("what is different", "train acc.", "val acc. over the seeds", "best epoch"), rows) + note
+        if rows
+        else ""
+    )
+
+
+def _grouped(
+    results: Results, key: Callable[[Cell], tuple[object, ...]]
+) -> Iterable[tuple[tuple[object, ...], list[Result]]]:
+    """Results by what their cells share, in the order of their keys."""
+    ordered = sorted(results.items(), key=lambda item: tuple(map(str, key(item[0]))))
+    for value, group in groupby(ordered, key=lambda item: key(item[0])):
+        yield value, [result for _, result in group]
+
+
+def _mean(group: Sequence[Result]) -> str:
+    """Mean of the best accuracies with its 95 % interval (Student), or the only one with that of its clips (Wilson)."""
+    values = [result.best.val_accuracy for result in group]
+    mean = float(np.mean(values))
+    if len(values) > 1:
+        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+        return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f}; {len(values)} trainings)"
+    low, high = wilson_interval(round(mean * group[0].val_clips), group[0].val_clips)
+    return f"{mean:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _most(results: Results) -> float:
+    return max((cell.share for cell in results), default=0.0)
+
+
+def _parameters(network: str) -> int:
+    found = find_architecture(network)
+    return parameter_count(found.build(found.frames, found.frontend.bins, 12))
+
+
+def _maybe(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows] if rows else []
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

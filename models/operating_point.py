@@ -17,7 +17,8 @@ from scipy.stats import chi2
 
 from kws_stream import DecoderConfig, KeywordModel, KeywordSpotter, KeywordThreshold
 from kws_stream.errors import AudioError, KwsError
-from models.compose import Word, compose
+from kws_stream.truth import Utterance
+from models.compose import compose
 from models.dataset import Split, list_audio, list_clips
 from models.labels import KEYWORDS
 from models.recordings import Samples, list_sentences, read_mono
@@ -47,15 +48,15 @@ class Score:
         return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def score(events: Sequence[tuple[str, float]], words: Sequence[Word]) -> Score:
+def score(events: Sequence[tuple[str, float]], words: Sequence[Utterance]) -> Score:
     """Compare (keyword, seconds) of events with words; each event is judged by the word that began last."""
-    hits: set[Word] = set()
+    hits: set[Utterance] = set()
     confusions = outside = duplicates = 0
     for keyword, time in events:
-        spoken = [word for word in words if word.start <= time <= word.end + LATEST]
+        spoken = [word for word in words if word.onset <= time <= word.end + LATEST]
         if not spoken:
             outside += 1
-        elif spoken[-1].word != keyword:
+        elif spoken[-1].keyword != keyword:
             confusions += 1
         else:
             duplicates += spoken[-1] in hits
@@ -63,7 +64,7 @@ def score(events: Sequence[tuple[str, float]], words: Sequence[Word]) -> Score:
     return Score(len(words), len(hits), confusions, outside, duplicates)
 
 
-def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tuple[Samples, list[Word]]]:
+def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tuple[Samples, list[Utterance]]]:
     """`count` recordings, the same ones every time."""
     clips = list_clips(corpus, split)
     ground = np.concatenate([read_mono(path) for path in list_audio(noise)])
@@ -79,7 +80,7 @@ def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tupl
         yield compose(chosen, ground, SNR_DB, gap=(0.5, 1.5), seed=seed)
 
 
-def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Word]]]) -> None:
+def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Utterance]]]) -> None:
     """Print a row for each pair of smoothing and threshold."""
     print("smoothing_ms threshold  words hits confusions outside duplicates")
     for smoothing in (160, 240, 320, 400):

@@ -10,7 +10,7 @@ from pathlib import Path
 import soundfile
 
 from kws_stream import spot
-from models.compose import Word
+from kws_stream.truth import Utterance
 from models.labels import KEYWORDS
 from models.operating_point import Score, score, stitch
 from tests.conftest import EXAMPLE
@@ -35,9 +35,9 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
 
 def test_the_bundled_recording_is_heard_completely() -> None:
     rows = [row.split(",") for row in EXAMPLE.with_suffix(".csv").read_text().splitlines()[1:]]
-    words = [Word(word, float(start), float(end)) for word, start, end, _ in rows]
+    words = [Utterance(word, float(start), float(end)) for word, start, end, _ in rows]
     events = [(event.keyword, event.time) for event in spot(EXAMPLE)]
-    assert sorted(word.word for word in words if word.word in KEYWORDS) == sorted(KEYWORDS)
+    assert sorted(word.keyword for word in words if word.keyword in KEYWORDS) == sorted(KEYWORDS)
     assert score(events, words) == Score(words=22, hits=10)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from kws_stream.errors import AudioError, KwsError
-from kws_stream.truth import Sound, Utterance, to_line
+from kws_stream.truth import Utterance, to_line
 from models.dataset import Clip, Split
 from models.material import Material, gather
 from models.recordings import SAMPLE_RATE, Samples, read_mono

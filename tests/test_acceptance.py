@@ -9,17 +9,17 @@ from pathlib import Path
 
 import soundfile
 
-from kws_stream import spot
+from kws_stream import KeywordEvent, spot
 from kws_stream.truth import Utterance
 from models.labels import KEYWORDS
 from models.operating_point import Score, score, stitch
 from tests.conftest import EXAMPLE
 
 
-def listen(path: Path) -> list[tuple[str, float]]:
+def listen(path: Path) -> list[KeywordEvent]:
     command = [sys.executable, "-m", "kws_stream.cli.listen", "--json", str(path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return [(row["keyword"], row["time"]) for row in map(json.loads, output.splitlines())]
+    return [KeywordEvent(row["keyword"], row["score"], row["time"]) for row in map(json.loads, output.splitlines())]
 
 
 def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) -> None:
@@ -36,9 +36,8 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
 def test_the_bundled_recording_is_heard_completely() -> None:
     rows = [row.split(",") for row in EXAMPLE.with_suffix(".csv").read_text().splitlines()[1:]]
     words = [Utterance(word, float(start), float(end)) for word, start, end, _ in rows]
-    events = [(event.keyword, event.time) for event in spot(EXAMPLE)]
     assert sorted(word.keyword for word in words if word.keyword in KEYWORDS) == sorted(KEYWORDS)
-    assert score(events, words) == Score(words=22, hits=10)
+    assert score(list(spot(EXAMPLE)), words) == Score(words=22, hits=10)
 
 
 def test_accuracy_on_the_test_clips(data: Path) -> None:

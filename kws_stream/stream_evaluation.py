@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,12 @@ from kws_stream.truth import Truth, Utterance
 QUANTILES = (50, 95, 99)
 LIMITS_DB = (0, 5, 10, 15, 20)
 """edges of the groups of signal-to-noise ratios"""
+GROUPS = (
+    f"below {LIMITS_DB[0]}",
+    *(f"{low} to {high}" for low, high in pairwise(LIMITS_DB)),
+    f"{LIMITS_DB[-1]} and more",
+    "unknown",
+)
 
 
 class Share(NamedTuple):
@@ -82,7 +90,9 @@ class StreamEvaluation:
 
     @cached_property
     def points(self) -> dict[float, Point | None]:
-        """By aim; None where no threshold reaches it."""
+        """By aim; None where no threshold reaches it, and no aim at all where no keyword can be missed."""
+        if not self.truth.utterances:
+            return {}
         if self.chosen is not None:
             return {aim: self._measured(shift) for aim, shift in self.chosen.items()}
         result: dict[float, Point | None] = {}
@@ -113,7 +123,7 @@ class StreamEvaluation:
             own = counts.setdefault(name_of(spoken) or "unknown", [0, 0])
             own[0] += index in self.judged.hits
             own[1] += 1
-        return [Share(name, *counts[name]) for name in sorted(counts, key=_natural)]
+        return [Share(name, *counts[name]) for name in sorted(counts, key=lambda name: (_place(name), name))]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -205,19 +215,12 @@ def snr_group(spoken: Utterance) -> str | None:
     """The group of its signal-to-noise ratio."""
     if spoken.snr_db is None:
         return None
-    if spoken.snr_db < LIMITS_DB[0]:
-        return f"below {LIMITS_DB[0]}"
-    if spoken.snr_db >= LIMITS_DB[-1]:
-        return f"{LIMITS_DB[-1]} and more"
-    low = max(limit for limit in LIMITS_DB if limit <= spoken.snr_db)
-    return f"{low} to {LIMITS_DB[LIMITS_DB.index(low) + 1]}"
+    return GROUPS[bisect_right(LIMITS_DB, spoken.snr_db)]
 
 
-def _natural(name: str) -> tuple[float, str]:
-    """Groups of ratios by their number, other names by their letters."""
-    first = name.split()[0]
-    number = float(first) if first.isdecimal() and " " in name else 0.0
-    return (-1.0 if name.startswith("below") else number), name
+def _place(name: str) -> int:
+    """Of ratios, in the order of the ratios; of other names, all alike, and unknown ones last."""
+    return GROUPS.index(name) if name in GROUPS else -1
 
 
 def _event(event: Any) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class PosteriorDecoder:
         self.config = config or DecoderConfig()
         self._scorer = Scorer(self.labels, stride, self.config, sample_rate)
         self._trigger = Trigger(self._scorer.keywords, self.config, sample_rate)
+        self.scores = Scores(np.empty((0, len(self._scorer.keywords)), np.float32), np.zeros(0, bool))
+        """Of the last push."""
 
     def reset(self) -> None:
         """As good as new."""
@@ -125,7 +127,8 @@ class PosteriorDecoder:
 
         `decided`: the positions that had been heard when a row could be computed, where that was later than its end.
         """
-        return self._trigger.push(self._scorer.push(posteriors, ends), ends if decided is None else decided)
+        self.scores = self._scorer.push(posteriors, ends)
+        return self._trigger.push(self.scores, ends if decided is None else decided)
 
 
 def keywords_of(labels: Sequence[str]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def point(shift: float, hits: int, alarms: int, confusions: int = 0) -> Point:
 def test_the_point_with_the_fewest_misses_within_the_aim() -> None:
     points = [point(0, 9, 5), point(1, 8, 2), point(2, 8, 2), point(3, 7, 0)]
     assert [pick(points, aim).shift for aim in (3, 1, 0.5)] == [0, 2, 3]
-    with pytest.raises(KwsError, match="no threshold keeps this model at 0.1 false alarms an hour"):
+    with pytest.raises(KwsError, match=r"no threshold keeps this model at 0.1 false alarms an hour"):
         pick(points[:3], 0.1)
 
 

@@ -72,6 +72,6 @@ def test_losses_move_the_clock(model: KeywordModel, example: NDArray[np.int16]) 
 
 def test_a_recording_shorter_than_the_context_is_an_error(model: KeywordModel, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.zeros(300), RATE)
-    with pytest.raises(AudioError, match="is too short; the model hears 0.995 s at once"):
+    with pytest.raises(AudioError, match=r"is too short; the model hears 0.995 s at once"):
         record(model, FileSource(tmp_path / "short.wav"))
     assert record(model, FileSource(EXAMPLE)).keywords == model.metadata.keywords

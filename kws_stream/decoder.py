@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from kws_stream.config import DecoderConfig
 from kws_stream.events import KeywordEvent
-from kws_stream.metadata import NO_KEYWORDS
+from kws_stream.metadata import NO_KEYWORDS, UNKNOWN
 
 Floats = NDArray[np.float32]
+BEFORE_MS = (2000, 480)
+"""of the ends of contexts: where `alone` looks for other speech, in front of the word itself"""
+SURE = 1e-7
+"""how far scores stay from 0 and 1 where log-odds are taken: what float32 can tell from 1"""
 
 
 class Scores(NamedTuple):
@@ -28,7 +32,7 @@ class Scores(NamedTuple):
 
 class Scorer:
     """Smoothed posteriors of the keywords: the mean over the last `smoothing_ms` (Chen, Parada, Heigold 2014,
-    equation 2), begun anew behind a gap."""
+    equation 2), begun anew behind a gap; lower behind other speech where a command has to stand alone."""
 
     def __init__(self, labels: Sequence[str], stride: int, config: DecoderConfig, sample_rate: int = 16_000) -> None:
         """`stride`: samples from one row of posteriors to the next while the gate is open."""
@@ -36,12 +40,16 @@ class Scorer:
         self._columns = np.array([labels.index(keyword) for keyword in self.keywords])
         self._stride = stride
         self._count = max(1, round(config.smoothing_ms * sample_rate / 1000 / stride))
+        self._alone = config.alone if UNKNOWN in labels else 0.0
+        self._unknown = labels.index(UNKNOWN) if UNKNOWN in labels else -1
+        self._far, self._near = (round(ms * sample_rate / 1000) for ms in BEFORE_MS)
         self.reset()
 
     def reset(self) -> None:
         """As good as new."""
         self._recent: deque[Floats] = deque(maxlen=self._count)
         self._last_end: int = 0
+        self._speech: deque[tuple[int, float]] = deque()  # end and posterior of unknown, of what `_far` still reaches
 
     def push(self, posteriors: Floats, ends: Sequence[int]) -> Scores:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
@@ -54,7 +62,17 @@ class Scorer:
             self._recent.append(values)
             # (keywords,); cheaper than mean
             scores.values[row] = np.add.reduce(list(self._recent)) / np.float32(len(self._recent))
+            if self._alone and (speech := self._speech_before(end, float(posteriors[row, self._unknown]))):
+                scores.values[row] = lowered(scores.values[row], self._alone * speech)
         return scores
+
+    def _speech_before(self, end: int, unknown: float) -> float:
+        """Mean posterior of unknown words in front of the word that may end at `end`; where the gate was closed, 0."""
+        self._speech.append((end, unknown))
+        while self._speech[0][0] <= end - self._far:
+            self._speech.popleft()
+        total = sum(value for at, value in self._speech if at <= end - self._near)
+        return total * self._stride / (self._far - self._near)
 
 
 class Trigger:
@@ -129,6 +147,13 @@ class PosteriorDecoder:
         """
         self.scores = self._scorer.push(posteriors, ends)
         return self._trigger.push(self.scores, ends if decided is None else decided)
+
+
+def lowered(scores: Floats, log_odds: float) -> Floats:
+    """Scores `(keywords,)` with so much taken from their log-odds."""
+    share = scores.astype(np.float64).clip(SURE, 1 - SURE)
+    result: Floats = (1 / (1 + (1 - share) / share * np.exp(log_odds))).astype(np.float32)
+    return result
 
 
 def keywords_of(labels: Sequence[str]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def moved(values: KeywordThreshold, shift: float) -> KeywordThreshold:
     """Threshold moved by `shift` in its log-odds; the release keeps its ratio to it."""
     share = min(values.threshold, 1 - 1e-9)
     threshold = 1 / (1 + exp(-(log(share / (1 - share)) + shift)))
-    return replace(values, threshold=threshold, release=threshold * values.release / values.threshold)
+    return replace(values, threshold=threshold, release=threshold * (values.release / values.threshold))
 
 
 def shifted(config: DecoderConfig, shifts: float | Mapping[str, float]) -> DecoderConfig:

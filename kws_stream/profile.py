@@ -73,7 +73,7 @@ class Profile:
         return self.decoder
 
 
-_PLAIN = ("smoothing_ms",)
+_PLAIN = ("smoothing_ms", "alone")
 """fields of DecoderConfig that are no thresholds"""
 
 

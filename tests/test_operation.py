@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import logit
 
 from kws_stream import DecoderConfig, FileSource, KeywordModel, KeywordSpotter, KeywordThreshold, KwsError
-from kws_stream.operation import Point, measure, moved, pick, shifted, sweep
+from kws_stream.operation import SHIFTS, Point, measure, moved, pick, shifted, sweep
 from kws_stream.trace import Replay, record
 from kws_stream.truth import Utterance
 from tests.conftest import EXAMPLE
@@ -56,3 +58,10 @@ def test_a_sweep_is_one_spotter_a_threshold(model: KeywordModel) -> None:
     for found in sweep(Replay(trace, config), config, words, (-3.0, 0.0, 2.0)):
         events = KeywordSpotter(model, decoder=shifted(config, found.shift)).push(samples)
         assert found == measure(events, words, len(samples) / 16_000, found.shift)
+
+
+@given(threshold=st.floats(0.01, 1), shift=st.sampled_from(SHIFTS))
+def test_a_release_at_its_threshold_stays_there(threshold: float, shift: float) -> None:
+    """Rounding must not lift it above, which is refused."""
+    values = moved(KeywordThreshold(threshold, threshold), shift)
+    assert values.release == values.threshold

@@ -9,7 +9,7 @@ from kws_stream.profile import decoder_for
 from tests.conftest import EXAMPLE
 from tests.test_listen import listen
 
-DECODER = DecoderConfig(320, KeywordThreshold(0.7, 0.2, 400), (("no", KeywordThreshold(1 - 1e-9, 0.5, 100)),))
+DECODER = DecoderConfig(320, KeywordThreshold(0.7, 0.2, 400), (("no", KeywordThreshold(1 - 1e-9, 0.5, 100)),), 0.25)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kws_stream.cli import add_model, add_vad, gate_of
+from kws_stream.cli import add_alone, add_model, add_vad, alone_of, gate_of
 from kws_stream.cli.figures import new_figure, plot_det, save
 from kws_stream.errors import KwsError
 from kws_stream.model import KeywordModel
@@ -30,6 +30,7 @@ def add_parser(to: _SubParsersAction[argparse.ArgumentParser]) -> None:
     add_model(stream)
     stream.add_argument("--profile", type=Path, metavar="FILE", help="thresholds of kws-calibrate, not the model's own")
     add_vad(stream)
+    add_alone(stream)
     stream.add_argument(
         "--points",
         type=Path,
@@ -56,7 +57,7 @@ def command(options: argparse.Namespace) -> int:
         model,
         options.audio,
         truth,
-        decoder=decoder_for(model, options.profile),
+        decoder=alone_of(options.alone, decoder_for(model, options.profile)),
         gate=gate_of(options.vad, model.metadata.gate),
         chosen=read_points(options.points, model.fingerprint) if options.points else None,
     )

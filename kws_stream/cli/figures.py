@@ -92,5 +92,6 @@ def plot_det(curve: Sequence[Point], points: Mapping[float, Point | None], defau
         axes.plot(x, y, "o" if name != "default" else "D", color=colour, label=f"{name}: {y:.1%} missed")
     axes.set(xscale="log", xlabel="false alarms an hour", ylabel="keywords missed", ylim=(0, None))
     axes.set_title(f"{default.words} keywords, {default.hours:.2f} hours outside them; 95 % intervals")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.25)
     axes.legend()

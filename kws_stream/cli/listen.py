@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kws_stream import zoo
-from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.cli import add_alone, add_model, add_vad, alone_of, gate_of, parser, run
 from kws_stream.config import DecoderConfig, KeywordThreshold
 from kws_stream.errors import DeviceError, KwsError
 from kws_stream.events import KeywordEvent
@@ -43,6 +43,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     command.add_argument("--threshold", type=probability, metavar="P", help="score from which on any keyword fires")
     command.add_argument("--profile", metavar="FILE", help="thresholds for this room, from kws-calibrate")
     add_vad(command)
+    add_alone(command)
     add_saving(command)
     command.add_argument("--exec", metavar="CMD", help="shell command for each event; KWS_KEYWORD, KWS_SCORE, KWS_TIME")
     source = command.add_mutually_exclusive_group()
@@ -226,7 +227,7 @@ def command(options: argparse.Namespace) -> int:
     listener_options = {
         "model": model,
         "gate": gate_of(options.vad, model.metadata.gate),
-        "decoder": decoder_of(options.threshold, decoder_for(model, options.profile)),
+        "decoder": decoder_of(options.threshold, alone_of(options.alone, decoder_for(model, options.profile))),
         **saving_of(options, model),
     }
     output = Output(options)

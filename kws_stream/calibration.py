@@ -17,7 +17,7 @@ from kws_stream.errors import KwsError
 from kws_stream.evaluation import list_labelled, poisson_interval, read_clip, wilson_interval
 from kws_stream.events import KeywordEvent
 from kws_stream.model import KeywordModel
-from kws_stream.operation import shifted
+from kws_stream.operation import SHIFTS, shifted
 from kws_stream.profile import Profile
 from kws_stream.scoring import judge
 from kws_stream.sources import Block, Source
@@ -25,10 +25,6 @@ from kws_stream.trace import Replay, record
 from kws_stream.truth import Utterance
 
 Floats = NDArray[np.float32]
-STEP = 0.125
-"""natural log-odds by which a threshold moves"""
-LOWEST, HIGHEST = -4.0, 10.0
-"""how far thresholds may move"""
 KEPT_SECONDS = 60
 """of the ambient sound, in which the positives are spoken"""
 GAP_SECONDS = 1.5
@@ -178,37 +174,29 @@ class Calibration:
 def find_thresholds(
     replay: Replay, config: DecoderConfig, target: float, start: float = 0.0, stop: float = inf
 ) -> DecoderConfig:
-    """The lowest thresholds with at most `target` events an hour between `start` and `stop` seconds.
+    """The lowest thresholds, all moved alike, with at most `target` events an hour between `start` and `stop` seconds,
+    as have all higher ones.
 
-    The keyword with most events is raised, again and again, until few enough are left. Below those of `config`
-    thresholds go only where the recording is long enough to show that the target holds: all alike.
+    Below those of `config` they go only where the recording is long enough to show that the target holds.
 
     Raises KwsError when no thresholds do.
     """
     hours = (min(stop, replay.trace.seconds) - start) / 3600
     allowed = floor(target * hours)
-
-    def alarms(candidate: DecoderConfig) -> Counter[str]:
-        return Counter(event.keyword for event in replay.events(candidate) if start < event.time <= stop)
-
-    found = config
-    if poisson_interval(0)[1] / hours <= target:
-        for shift in np.arange(-STEP, LOWEST - STEP / 2, -STEP).tolist():
-            lower = shifted(config, shift)
-            if alarms(lower).total() > allowed:
-                break
-            found = lower
-    lowest = found
-    shifts: dict[str, float] = {}
-    while (count := alarms(found)).total() > allowed:
-        ((word, events),) = count.most_common(1)
-        shifts[word] = shifts.get(word, 0.0) + STEP
-        if shifts[word] > HIGHEST:
-            raise KwsError(
-                f"no threshold keeps this model at {target:g} false alarms an hour here: {word!r} fires {events} times "
-                f"at {found.of(word).threshold:.5f}; is it spoken there? Else allow more, or choose another model"
-            )
-        found = shifted(lowest, shifts)
+    lowest = min(SHIFTS) if poisson_interval(0)[1] / hours <= target else 0.0
+    found = None
+    for shift in (shift for shift in reversed(SHIFTS) if shift >= lowest):
+        candidate = shifted(config, shift) if shift else config
+        alarms = Counter(event.keyword for event in replay.events(candidate) if start < event.time <= stop)
+        if alarms.total() > allowed:
+            break
+        found = candidate
+    if found is None:
+        ((word, count),) = alarms.most_common(1)
+        raise KwsError(
+            f"no threshold keeps this model at {target:g} false alarms an hour here: {word!r} fires {count} times at "
+            f"{candidate.of(word).threshold:.5f}; is it spoken there? Else allow more, or choose another model"
+        )
     return found
 
 

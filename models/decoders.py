@@ -29,7 +29,7 @@ AIMS = (1.0, 5.0, 20.0, 60.0)
 LONGEST_MS = 1000
 """over which Chen's confidence takes the highest score (their w_max)"""
 ALONE = (1.0, 2.0, 4.0)
-SMOOTHING_MS = (240, 400)
+SMOOTHING_MS = (240, 400, 560)
 
 Change = Callable[[Trace, DecoderConfig, Scores], Scores]
 """what a decoder makes of the smoothed posteriors of the keywords"""

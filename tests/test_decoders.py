@@ -51,7 +51,7 @@ def test_the_table_holds_what_a_sweep_finds(model: KeywordModel) -> None:
     truth = Truth(tuple(Utterance(word, float(on), float(end)) for word, on, end, _ in rows if word in KEYWORDS))
     own = record(model, FileSource(EXAMPLE))
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in compare(own, truth).splitlines()]
-    assert len(lines) == 2 + 2 * len(decoders(240))
+    assert len(lines) == 2 + 3 * len(decoders(240))
     assert {len(line) for line in lines} == {2 + len(AIMS) + 2}
     (line,) = (line for line in lines if line[:2] == ["400", "hysteresis, refractory"])
     config = replace(DecoderConfig(400), default=KeywordThreshold(0.8, 0.4, 500))

@@ -135,8 +135,14 @@ class DecoderConfig:
     keywords: tuple[tuple[str, KeywordThreshold], ...] = ()
     """keywords with values of their own"""
 
+    alone: float = 0.0
+    """natural log-odds taken from a score behind speech that is no keyword, because a command stands alone; in
+    proportion to how much of the second and a half before the word was such speech. 0 switches it off. It waits for
+    nothing, so it costs no latency (ADR 15)"""
+
     def __post_init__(self) -> None:
         _check(self.smoothing_ms >= 0, "smoothing_ms must not be negative", self.smoothing_ms)
+        _check(self.alone >= 0, "alone must not be negative", self.alone)
 
     def of(self, keyword: str) -> KeywordThreshold:
         """The values that hold for `keyword`."""

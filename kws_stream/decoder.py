@@ -4,24 +4,124 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.config import DecoderConfig
 from kws_stream.events import KeywordEvent
-from kws_stream.metadata import NO_KEYWORDS
+from kws_stream.metadata import NO_KEYWORDS, UNKNOWN
 
 Floats = NDArray[np.float32]
+BEFORE_MS = (2000, 480)
+"""of the ends of contexts: where `alone` looks for other speech, in front of the word itself"""
+SURE = 1e-7
+"""how far scores stay from 0 and 1 where log-odds are taken: what float32 can tell from 1"""
+
+
+class Scores(NamedTuple):
+    """What a decoder goes by, row by row."""
+
+    values: Floats
+    """`(rows, keywords)` smoothed posteriors"""
+
+    fresh: NDArray[np.bool_]
+    """`(rows,)` whether the gate was closed in front of the row"""
+
+
+class Scorer:
+    """Smoothed posteriors of the keywords: the mean over the last `smoothing_ms` (Chen, Parada, Heigold 2014,
+    equation 2), begun anew behind a gap; lower behind other speech where a command has to stand alone."""
+
+    def __init__(self, labels: Sequence[str], stride: int, config: DecoderConfig, sample_rate: int = 16_000) -> None:
+        """`stride`: samples from one row of posteriors to the next while the gate is open."""
+        self.keywords = keywords_of(labels)
+        self._columns = np.array([labels.index(keyword) for keyword in self.keywords])
+        self._stride = stride
+        self._count = max(1, round(config.smoothing_ms * sample_rate / 1000 / stride))
+        self._alone = config.alone if UNKNOWN in labels else 0.0
+        self._unknown = labels.index(UNKNOWN) if UNKNOWN in labels else -1
+        self._far, self._near = (round(ms * sample_rate / 1000) for ms in BEFORE_MS)
+        self.reset()
+
+    def reset(self) -> None:
+        """As good as new."""
+        self._recent: deque[Floats] = deque(maxlen=self._count)
+        self._last_end: int = 0
+        self._speech: deque[tuple[int, float]] = deque()  # end and posterior of unknown, of what `_far` still reaches
+
+    def push(self, posteriors: Floats, ends: Sequence[int]) -> Scores:
+        """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
+        scores = Scores(np.empty((len(posteriors), len(self.keywords)), np.float32), np.zeros(len(posteriors), bool))
+        for row, (values, end) in enumerate(zip(posteriors[:, self._columns], ends, strict=True)):
+            if end - self._last_end > self._stride:
+                self._recent.clear()
+                scores.fresh[row] = True
+            self._last_end = end
+            self._recent.append(values)
+            # (keywords,); cheaper than mean
+            scores.values[row] = np.add.reduce(list(self._recent)) / np.float32(len(self._recent))
+            if self._alone and (speech := self._speech_before(end, float(posteriors[row, self._unknown]))):
+                scores.values[row] = lowered(scores.values[row], self._alone * speech)
+        return scores
+
+    def _speech_before(self, end: int, unknown: float) -> float:
+        """Mean posterior of unknown words in front of the word that may end at `end`; where the gate was closed, 0."""
+        self._speech.append((end, unknown))
+        while self._speech[0][0] <= end - self._far:
+            self._speech.popleft()
+        total = sum(value for at, value in self._speech if at <= end - self._near)
+        return total * self._stride / (self._far - self._near)
+
+
+class Trigger:
+    """Hysteresis and refractory, each keyword for itself.
+
+    A keyword fires when its score reaches its threshold, and not again before the score fell below its release and its
+    refractory time went by. A gap wakes every keyword.
+    """
+
+    def __init__(self, keywords: Sequence[str], config: DecoderConfig, sample_rate: int = 16_000) -> None:
+        self.keywords = tuple(keywords)
+        self._sample_rate = sample_rate
+        values = [config.of(keyword) for keyword in self.keywords]
+        self._threshold = np.array([value.threshold for value in values])
+        self._release = np.array([value.release for value in values])
+        self._refractory = np.array([value.refractory_ms * sample_rate / 1000 for value in values])
+        self.reset()
+
+    def reset(self) -> None:
+        """As good as new."""
+        self._asleep: NDArray[np.bool_] = np.zeros(len(self.keywords), bool)
+        self._any_asleep = False
+        self._last_event: NDArray[np.float64] = np.full(len(self.keywords), -np.inf)
+
+    def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
+        """Scores, and the position at which each row was known -> the events they cause."""
+        events = []
+        loud = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
+        for row, at in enumerate(decided):
+            if not loud[row] and not self._any_asleep:
+                continue  # nothing can fire, and nobody can wake
+            score = scores.values[row]  # (keywords,)
+            self._asleep &= (score >= self._release) & ~scores.fresh[row]
+            resting = self._asleep | (at - self._last_event < self._refractory)
+            margin = np.where(resting, -1.0, score - self._threshold)
+            best = int(np.argmax(margin))
+            if margin[best] >= 0:
+                self._asleep[best] = True
+                self._last_event[best] = at
+                events.append(KeywordEvent(self.keywords[best], float(score[best]), at / self._sample_rate))
+            self._any_asleep = bool(self._asleep.any())
+        return events
 
 
 class PosteriorDecoder:
-    """Smoothing, hysteresis and refractory, each label for itself.
+    """Posteriors in, events out: a `Scorer` and a `Trigger`.
 
-    The posteriors of the last `smoothing_ms` are averaged (Chen, Parada, Heigold 2014, equation 2). A keyword fires
-    when its average reaches its threshold, and not again before the average fell below its release and its refractory
-    time went by. Positions without posteriors (the gate was closed there) count as silence: they clear the average and
-    wake every keyword.
+    Positions without posteriors (the gate was closed there) count as silence: they clear the average and wake every
+    keyword.
     """
 
     def __init__(
@@ -30,45 +130,32 @@ class PosteriorDecoder:
         """`stride`: samples from one row of posteriors to the next while the gate is open."""
         self.labels = tuple(labels)
         self.config = config or DecoderConfig()
-        self._stride = stride
-        self._sample_rate = sample_rate
-        self._keywords = np.array([i for i, label in enumerate(self.labels) if label not in NO_KEYWORDS])
-        values = [self.config.of(self.labels[i]) for i in self._keywords]
-        self._threshold = np.array([value.threshold for value in values])
-        self._release = np.array([value.release for value in values])
-        self._refractory = np.array([value.refractory_ms * sample_rate / 1000 for value in values])
-        self._count = max(1, round(self.config.smoothing_ms * sample_rate / 1000 / stride))
-        self.reset()
+        self._scorer = Scorer(self.labels, stride, self.config, sample_rate)
+        self._trigger = Trigger(self._scorer.keywords, self.config, sample_rate)
+        self.scores = Scores(np.empty((0, len(self._scorer.keywords)), np.float32), np.zeros(0, bool))
+        """Of the last push."""
 
     def reset(self) -> None:
         """As good as new."""
-        self._recent: deque[Floats] = deque(maxlen=self._count)
-        self._last_end: int = 0
-        self._asleep: NDArray[np.bool_] = np.zeros(len(self._keywords), bool)
-        self._last_event: NDArray[np.float64] = np.full(len(self._keywords), -np.inf)
+        self._scorer.reset()
+        self._trigger.reset()
 
     def push(self, posteriors: Floats, ends: Sequence[int], decided: Sequence[int] | None = None) -> list[KeywordEvent]:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends -> the events they cause.
 
         `decided`: the positions that had been heard when a row could be computed, where that was later than its end.
         """
-        events = []
-        for row, end, at in zip(posteriors, ends, ends if decided is None else decided, strict=True):
-            if end - self._last_end > self._stride:
-                self._recent.clear()
-                self._asleep[:] = False
-            self._last_end = end
-            self._recent.append(row[self._keywords])
-            score: Floats = np.add.reduce(list(self._recent)) / np.float32(
-                len(self._recent)
-            )  # (keywords,); cheaper than mean
-            self._asleep &= score >= self._release
-            resting = self._asleep | (at - self._last_event < self._refractory)
-            margin = np.where(resting, -1.0, score - self._threshold)
-            best = int(np.argmax(margin))
-            if margin[best] >= 0:
-                self._asleep[best] = True
-                self._last_event[best] = at
-                label = self.labels[self._keywords[best]]
-                events.append(KeywordEvent(label, float(score[best]), at / self._sample_rate))
-        return events
+        self.scores = self._scorer.push(posteriors, ends)
+        return self._trigger.push(self.scores, ends if decided is None else decided)
+
+
+def lowered(scores: Floats, log_odds: float) -> Floats:
+    """Scores `(keywords,)` with so much taken from their log-odds."""
+    share = scores.astype(np.float64).clip(SURE, 1 - SURE)
+    result: Floats = (1 / (1 + (1 - share) / share * np.exp(log_odds))).astype(np.float32)
+    return result
+
+
+def keywords_of(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that can become events."""
+    return tuple(label for label in labels if label not in NO_KEYWORDS)

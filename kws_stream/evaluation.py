@@ -31,6 +31,25 @@ def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
     return (share + spread / 2 - half) / (1 + spread), (share + spread / 2 + half) / (1 + spread)
 
 
+def poisson_interval(count: int) -> tuple[float, float]:
+    """95 % interval of the expectation of which `count` came (Garwood 1936); for a rate, divide it by the time."""
+
+    def tail(mean: float, most: int) -> float:
+        """Probability of `most` or fewer."""
+        counts = np.arange(most + 1)
+        logarithms = counts * np.log(mean) - mean - np.concatenate(([0.0], np.cumsum(np.log(counts[1:]))))
+        return float(np.exp(logarithms).sum())
+
+    def solve(most: int, probability: float) -> float:
+        low, high = 0.0, 2.0 * most + 20
+        for _ in range(60):  # halves until only rounding is left
+            middle = (low + high) / 2
+            low, high = (middle, high) if tail(middle, most) > probability else (low, middle)
+        return low
+
+    return solve(count - 1, 0.975) if count else 0.0, solve(count, 0.025)
+
+
 @dataclass(frozen=True)
 class Reliability:
     """How often answers are right, by how probable they were held: the reliability diagram, bin by bin.

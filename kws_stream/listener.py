@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,11 +17,16 @@ from kws_stream.errors import AudioError
 from kws_stream.events import KeywordEvent
 from kws_stream.microphone import MicrophoneSource
 from kws_stream.model import KeywordModel
+from kws_stream.profile import Profile, decoder_for
 from kws_stream.sources import FileSource, Source
 from kws_stream.spotter import KeywordSpotter
+from kws_stream.tap import AudioPiece, AudioTap
 
 log = logging.getLogger("kws_stream")
 OnKeyword = Callable[[KeywordEvent], object]
+OnAudio = Callable[[AudioPiece], object]
+LATE_SECONDS = 3.0
+"""How long after its highest score it may be known that a keyword nearly fired, and its audio be kept nevertheless."""
 WAKE_SECONDS = 0.5
 """How long Ctrl-C may have to wait on Windows, where it is heard between two waits only."""
 
@@ -43,18 +48,34 @@ class Listener:
         device: str | int | None = None,
         gate: GateConfig | None = None,
         decoder: DecoderConfig | None = None,
+        profile: str | Path | Profile | None = None,
+        on_audio: OnAudio | None = None,
+        pre_roll: float = 1.0,
+        post_roll: float = 5.0,
+        near_miss: float | None = None,
     ) -> None:
-        """`source`: the microphone `device` when it is None. `gate` and `decoder` replace what the model's file says.
+        """`source`: the microphone `device` when it is None. `gate` and `decoder` replace what the model's file says;
+        `profile`, or the path of one, holds a decoder that kws-calibrate found.
 
-        Raises ModelError, DeviceError.
+        `on_audio` gets the audio around each event, from `pre_roll` seconds before it, as it comes, without a gap, to
+        `post_roll` seconds after it (which may be infinite), or until it returns False: a recogniser that is fed with
+        it hears all that was said. With `near_miss`, it gets that of keywords, too, whose score reached so much and
+        did not fire.
+
+        Raises ModelError, DeviceError; KwsError for a profile of another model.
         """
         loaded = model if isinstance(model, KeywordModel) else KeywordModel.load(model)
-        self.spotter = KeywordSpotter(loaded, gate=gate, decoder=decoder)
+        if profile is not None:
+            decoder = decoder_for(loaded, profile)
+        self.spotter = KeywordSpotter(loaded, gate=gate, decoder=decoder, near_miss=near_miss)
         self.source = source if source is not None else MicrophoneSource(device)
         self.level = 0.0
         """RMS of the last block, 0 to 1."""
         self._on_keyword = on_keyword
+        self._on_audio = on_audio
         self._sample_rate = loaded.metadata.frontend.sample_rate
+        late = 0.0 if near_miss is None else LATE_SECONDS
+        self._tap = AudioTap(pre_roll, post_roll, self._sample_rate, late) if on_audio else None
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self._failure: BaseException | None = None
@@ -62,13 +83,22 @@ class Listener:
 
     def events(self) -> Iterator[KeywordEvent]:
         """The events until the source ends or `stop` is called. Raises AudioError, DeviceError."""
-        for block in self.source.blocks(self._sample_rate):
-            if block.lost:
-                log.warning("%s: %d samples lost, the machine is too busy", self.source.name, block.lost)
-                self.spotter.skip(block.lost)
-            if len(block.samples):
-                self.level = float(np.sqrt(np.mean(np.square(block.samples))))
-            yield from self.spotter.push(block.samples)
+        try:
+            for block in self.source.blocks(self._sample_rate):
+                if block.lost:
+                    log.warning("%s: %d samples lost, the machine is too busy", self.source.name, block.lost)
+                    self.spotter.skip(block.lost)
+                    if self._tap is not None:
+                        self._hand_over(self._tap.skip(block.lost))
+                if len(block.samples):
+                    self.level = float(np.sqrt(np.mean(np.square(block.samples))))
+                fell = self.spotter.push(block.samples)
+                yield from fell
+                if self._tap is not None:
+                    self._hand_over(self._tap.push(block.samples, fell, self.spotter.near_misses))
+        finally:
+            if self._tap is not None:
+                self._hand_over(self._tap.push(np.zeros(0, np.float32), last=True))
 
     def start(self) -> None:
         """Listen on a background thread."""
@@ -145,6 +175,15 @@ class Listener:
             self._on_end()
             self._ended.set()
 
+    def _hand_over(self, pieces: Sequence[AudioPiece]) -> None:
+        """To `on_audio`, whose faults are its own."""
+        for piece in pieces:
+            try:
+                if self._on_audio is not None and self._on_audio(piece) is False and self._tap is not None:
+                    self._tap.close(piece.event)
+            except Exception:
+                log.exception("on_audio failed for %s; listening goes on", piece.event)
+
     def _report(self, event: KeywordEvent) -> None:
         if self._on_keyword is None:
             return
@@ -160,12 +199,14 @@ def spot(
     *,
     gate: GateConfig | None = None,
     decoder: DecoderConfig | None = None,
+    profile: str | Path | Profile | None = None,
 ) -> Iterator[KeywordEvent]:
     """The keyword events of a recording, as a microphone would have given them, at the same times.
 
-    Raises ModelError; AudioError when the file is missing, damaged, or shorter than the model's context.
+    Raises ModelError; KwsError for a profile of another model; AudioError when the file is missing, damaged, or shorter
+    than the model's context.
     """
-    listener = Listener(model, FileSource(path), gate=gate, decoder=decoder)
+    listener = Listener(model, FileSource(path), gate=gate, decoder=decoder, profile=profile)
     yield from listener.events()
     check_length(listener)
 

@@ -19,7 +19,8 @@ from kws_stream.errors import ModelError
 
 FORMAT = 1
 PREFIX = "kws."
-NO_KEYWORDS = frozenset({"silence", "unknown"})
+UNKNOWN = "unknown"
+NO_KEYWORDS = frozenset({"silence", UNKNOWN})
 """Labels that are never reported as events."""
 
 
@@ -70,6 +71,7 @@ class ModelMetadata:
             "smoothing_ms": self.decoder.smoothing_ms,
             "default": asdict(self.decoder.default),
             "keywords": {keyword: asdict(values) for keyword, values in self.decoder.keywords},
+            "alone": self.decoder.alone,
         }
         golden = {
             "samples": base64.b64encode(self.golden.samples.astype("<i2").tobytes()).decode(),
@@ -125,6 +127,7 @@ class ModelMetadata:
                     decoder["smoothing_ms"],
                     KeywordThreshold(**decoder["default"]),
                     tuple((word, KeywordThreshold(**value)) for word, value in decoder["keywords"].items()),
+                    decoder.get("alone", 0.0),  # older files lack it
                 ),
                 licence=values["licence"],
                 training=values["training"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,12 @@ class KeywordModel:
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         return loaded
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this network from others, whatever else stands in its file: thresholds hold for one network."""
+        facts = json.dumps([self.metadata.labels, self.metadata.golden.outputs])
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def predict(self, features: Floats) -> Floats:
         """Posteriors `(batch, labels)` of contexts `(batch, frames, bins)`, whatever else is in the batch."""

@@ -151,3 +151,26 @@ class StreamSource:
 
     def close(self) -> None:
         self._closed = True
+
+
+def read_piece(path: str | Path, start: float, seconds: float, sample_rate: int) -> Floats:
+    """A piece of a recording `(n,)` at `sample_rate`, mono, zeros where it reaches beyond either end.
+
+    Raises AudioError as FileSource does.
+    """
+    source = FileSource(path)
+    wanted = round(seconds * sample_rate)
+    try:
+        with soundfile.SoundFile(source._file) as file:
+            rate = file.samplerate
+            first = round(start * rate)
+            file.seek(min(max(0, first), file.frames))
+            count = max(0, min(first + round(seconds * rate), file.frames) - file.tell())
+            samples = file.read(count, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: damaged ({error.error_string.strip(' .')})") from error
+    piece = Converter(rate, sample_rate).push(samples, last=True)
+    before = min(wanted, round(max(0, -first) * sample_rate / rate))
+    piece = np.concatenate((np.zeros(before, np.float32), piece))[:wanted]
+    padded: Floats = np.pad(piece, (0, wanted - len(piece)))
+    return padded

@@ -14,6 +14,7 @@ from kws_stream.events import KeywordEvent
 from kws_stream.frontend import StreamingLogMel, to_float
 from kws_stream.gate import Span, SpeechGate
 from kws_stream.model import KeywordModel
+from kws_stream.near_miss import NearMisses
 
 Floats = NDArray[np.float32]
 LONGEST_MS = 1000
@@ -40,9 +41,15 @@ class KeywordSpotter:
     """
 
     def __init__(
-        self, model: KeywordModel, *, gate: GateConfig | None = None, decoder: DecoderConfig | None = None
+        self,
+        model: KeywordModel,
+        *,
+        gate: GateConfig | None = None,
+        decoder: DecoderConfig | None = None,
+        near_miss: float | None = None,
     ) -> None:
-        """`gate` and `decoder` replace what the model's file says."""
+        """`gate` and `decoder` replace what the model's file says. `near_miss`: score from which on a keyword that did
+        not fire is found in `near_misses`."""
         self.model = model
         metadata = model.metadata
         self._config = metadata.frontend
@@ -55,10 +62,15 @@ class KeywordSpotter:
         self._decoder = PosteriorDecoder(
             metadata.labels, self._stride * self._config.hop, decoder or metadata.decoder, rate
         )
+        self._near = None if near_miss is None else NearMisses(metadata.keywords, near_miss, rate)
         self.reset()
 
     def reset(self) -> None:
         """As good as new."""
+        if self._near is not None:
+            self._near.reset()
+        self.near_misses: list[KeywordEvent] = []
+        """That the last push showed to be over; `time` is that of their highest score."""
         self._frontend.reset()
         self._gate.reset()
         self._decoder.reset()
@@ -89,6 +101,7 @@ class KeywordSpotter:
         Raises AudioError for other shapes and types and for NaN; nothing of such a block is heard.
         """
         events: list[KeywordEvent] = []
+        self.near_misses = []
         for due in self.hear(to_float(samples)):
             events += self.decide(due, self.model.predict(np.stack([inference.context for inference in due])))
         return events
@@ -112,9 +125,11 @@ class KeywordSpotter:
         """The second half: what came of the inferences, `(inferences, labels)` -> the events that fell."""
         self.posteriors = posteriors[-1]
         self.inferences += len(due)
-        return self._decoder.push(
-            posteriors, [inference.end for inference in due], [inference.decided for inference in due]
-        )
+        decided = [inference.decided for inference in due]
+        events = self._decoder.push(posteriors, [inference.end for inference in due], decided)
+        if self._near is not None:
+            self.near_misses += self._near.push(self._decoder.scores, decided, events)
+        return events
 
     def skip(self, samples: int) -> None:
         """So many samples were lost: the clock goes on, the context is empty again."""

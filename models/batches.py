@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kws_stream.errors import AudioError
-from models.compose import spoken_part
 from models.corpora import Sources
 from models.dataset import BACKGROUND, list_audio, list_clips
 from models.labels import KEYWORDS, LABELS, SILENCE, UNKNOWN
@@ -28,6 +27,7 @@ from models.recordings import (
     load_speech,
     merge,
 )
+from models.spoken import spoken_part
 
 Indices = NDArray[np.int64]
 

@@ -13,17 +13,16 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import chi2
 
-from kws_stream import DecoderConfig, KeywordModel, KeywordSpotter, KeywordThreshold
+from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordSpotter, KeywordThreshold
 from kws_stream.errors import AudioError, KwsError
-from models.compose import Word, compose
+from kws_stream.evaluation import poisson_interval
+from kws_stream.scoring import judge
+from kws_stream.truth import Utterance
+from models.compose import compose
 from models.dataset import Split, list_audio, list_clips
 from models.labels import KEYWORDS
 from models.recordings import Samples, list_sentences, read_mono
-
-LATEST = 0.75
-"""Seconds after its end by which a word must have been spotted."""
 
 SNR_DB = 15.0
 
@@ -47,23 +46,13 @@ class Score:
         return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
-def score(events: Sequence[tuple[str, float]], words: Sequence[Word]) -> Score:
-    """Compare (keyword, seconds) of events with words; each event is judged by the word that began last."""
-    hits: set[Word] = set()
-    confusions = outside = duplicates = 0
-    for keyword, time in events:
-        spoken = [word for word in words if word.start <= time <= word.end + LATEST]
-        if not spoken:
-            outside += 1
-        elif spoken[-1].word != keyword:
-            confusions += 1
-        else:
-            duplicates += spoken[-1] in hits
-            hits.add(spoken[-1])
-    return Score(len(words), len(hits), confusions, outside, duplicates)
+def score(events: Sequence[KeywordEvent], words: Sequence[Utterance]) -> Score:
+    """Compare events with the words of one recording."""
+    found = judge(events, words)
+    return Score(len(words), len(found.hits), len(found.confusions), len(found.false_alarms), len(found.duplicates))
 
 
-def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tuple[Samples, list[Word]]]:
+def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tuple[Samples, list[Utterance]]]:
     """`count` recordings, the same ones every time."""
     clips = list_clips(corpus, split)
     ground = np.concatenate([read_mono(path) for path in list_audio(noise)])
@@ -79,7 +68,7 @@ def stitch(corpus: Path, noise: Path, split: Split, count: int) -> Iterator[tupl
         yield compose(chosen, ground, SNR_DB, gap=(0.5, 1.5), seed=seed)
 
 
-def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Word]]]) -> None:
+def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Utterance]]]) -> None:
     """Print a row for each pair of smoothing and threshold."""
     print("smoothing_ms threshold  words hits confusions outside duplicates")
     for smoothing in (160, 240, 320, 400):
@@ -89,24 +78,22 @@ def sweep(model: KeywordModel, recordings: Sequence[tuple[Samples, list[Word]]])
             total = Score()
             for samples, words in recordings:
                 spotter.reset()
-                total += score([(event.keyword, event.time) for event in spotter.push(samples)], words)
+                total += score(spotter.push(samples), words)
             print(f"{smoothing:12} {threshold:9}  " + "{:5} {:4} {:10} {:7} {:10}".format(*astuple(total)))
 
 
 def count_alarms(model: KeywordModel, paths: Sequence[Path]) -> None:
     """Print how often the model, as it ships, fires on sentences without keywords."""
     spotter = KeywordSpotter(model)
-    alarms = seconds = 0.0
+    alarms, seconds = 0, 0.0
     for path in paths:
         spotter.reset()
         alarms += len(spotter.push(read_mono(path)))
         seconds += spotter.seconds
     hours = seconds / 3600
-    # 95 % of a Poisson count: Garwood 1936.
-    low = chi2.ppf(0.025, 2 * alarms) / 2 if alarms else 0.0
-    high = chi2.ppf(0.975, 2 * alarms + 2) / 2
+    low, high = poisson_interval(alarms)
     print(
-        f"{alarms:.0f} false alarms in {seconds / 60:.1f} minutes of speech without keywords: "
+        f"{alarms} false alarms in {seconds / 60:.1f} minutes of speech without keywords: "
         f"{alarms / hours:.0f} an hour (95 % interval {low / hours:.0f} to {high / hours:.0f})"
     )
 

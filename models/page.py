@@ -1,53 +1,21 @@
-"""The page of a report: one HTML file with everything in it, pictures and sounds too."""
+"""The tables of a report."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
-from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from kws_stream.evaluation import Evaluation, wilson_interval
+from kws_stream.cli.page import cells, interval, percent, player, row_of, table
+from kws_stream.evaluation import Evaluation
 from models.recordings import CLIP, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from models.answers import Answers, Speaker  # torch takes a while to import, and a page needs none
-
-TEMPLATE = Path(__file__).with_name("report.html")
-STYLE = Path(__file__).with_name("page.css")
-
-
-def fill(title: str, parts: Mapping[str, str], template: Path = TEMPLATE) -> str:
-    """The page; `parts` are HTML by the names of the template, `title` is text."""
-    style = STYLE.read_text(encoding="utf-8")
-    return Template(template.read_text(encoding="utf-8")).substitute(parts, title=escape(title), style=style)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of values, which are taken as text."""
-    return f"<table><thead>{_row(head, 'th')}</thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>"
-
-
-def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
-    """(name, value, note) of what one wants to know first."""
-    return "".join(
-        f'<div class="tile"><span>{escape(name)}</span><b>{escape(value)}</b><small>{escape(note)}</small></div>'
-        for name, value, note in figures
-    )
-
-
-def picture(path: Path, text: str, inches: float) -> str:
-    """A PNG file within the page, so wide; `text` is what it shows, for those who do not see it."""
-    source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    return f'<img alt="{escape(text)}" width="{inches * 96:.0f}" src="{source}">'  # 96 as CSS counts
 
 
 def recall_table(result: Evaluation) -> str:
@@ -96,17 +64,10 @@ def clip_table(answers: Answers, rows: Iterable[int]) -> str:
             answers.speakers[row] or "",
             answers.names[row],
         )
-        sound = f"<td>{place}</td><td>{player(answers.samples[row])}</td><td>{waveform(answers.samples[row])}</td>"
-        lines.append(f'<tr class="{look}">{sound}{_cells(text)}</tr>')
+        sound, shape = player(answers.samples[row], SAMPLE_RATE), waveform(answers.samples[row])
+        lines.append(f'<tr class="{look}"><td>{place}</td><td>{sound}</td><td>{shape}</td>{cells(text)}</tr>')
     head = ("", "listen", "shape, peak", "truth", "answer", "P(answer)", "P(truth)", "loss", "speaker", "file")
-    return f'<table class="clips"><thead>{_row(head, "th")}</thead><tbody>{"".join(lines)}</tbody></table>'
-
-
-def player(samples: NDArray[np.float32]) -> str:
-    """A clip `(n,)` with a button to hear it."""
-    file = io.BytesIO()
-    soundfile.write(file, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    return f'<audio controls src="data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"></audio>'
+    return f'<table class="clips"><thead>{row_of(head, "th")}</thead><tbody>{"".join(lines)}</tbody></table>'
 
 
 def waveform(samples: NDArray[np.float32]) -> str:
@@ -128,16 +89,6 @@ def facts(values: Mapping[str, object]) -> str:
     return f'<table class="facts"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def percent(share: float) -> str:
-    return f"{share:.1%}".replace("%", " %")
-
-
-def interval(hits: int, trials: int) -> str:
-    """The 95 % interval of a proportion."""
-    low, high = wilson_interval(hits, trials)
-    return f"{abs(low) * 100:.1f} to {percent(high)}"
-
-
 def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text, value)) or "none"
@@ -146,11 +97,3 @@ def _text(value: object) -> str:
 
 def _counted(names: Iterable[str]) -> str:
     return ", ".join(f"{name} ({count})" if count > 1 else name for name, count in Counter(names).most_common())
-
-
-def _cells(values: Iterable[object], tag: str = "td") -> str:
-    return "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in values)
-
-
-def _row(values: Iterable[object], tag: str = "td") -> str:
-    return f"<tr>{_cells(values, tag)}</tr>"

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from types import ModuleType
 
+from kws_stream.cli import page
 from kws_stream.errors import KwsError
-from models import page
 from models.dataset import BACKGROUND
 from models.duplicates import THRESHOLD, Match
 from models.recordings import CLIP, SAMPLE_RATE, Samples
@@ -94,7 +94,7 @@ def sound_table(examples: dict[str, Samples]) -> str:
     rows = []
     for word, samples in examples.items():
         floats = samples[:CLIP] / 32768
-        rows.append(f"<tr><td>{escape(word)}</td><td>{page.player(floats)}</td></tr>")
+        rows.append(f"<tr><td>{escape(word)}</td><td>{page.player(floats, SAMPLE_RATE)}</td></tr>")
     return f"<table><thead><tr><th>word</th><th>listen</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

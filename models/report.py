@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator, ScalarEvent
 
+from kws_stream.cli import page
 from kws_stream.errors import KwsError, ModelError
-from models import page
 from models.answers import Answers, answer_validation, rank_speakers
 from models.calibration import fit_temperature
 from models.complexity import count_multiplies
+from models.page import clip_table, confusion_table, facts, recall_table, speaker_table
 from models.registry import parameter_count, trainable_count
 from models.task import KeywordTask, load_checkpoint
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 TAGS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 WORST_CLIPS, WORST_SPEAKERS = 40, 10
 DPI = 192
+TEMPLATE = Path(__file__).with_name("report.html")
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,12 @@ def compose(run: Run, answers: Answers, corpus: Path) -> dict[str, str]:
     return {
         "subtitle": escape(subtitle),
         "tiles": page.tiles(summarise(run, answers)),
-        "counts": page.confusion_table(answers.evaluation),
-        "labels": page.recall_table(answers.evaluation),
-        "worst_speakers": page.speaker_table(speakers[:WORST_SPEAKERS]),
+        "counts": confusion_table(answers.evaluation),
+        "labels": recall_table(answers.evaluation),
+        "worst_speakers": speaker_table(speakers[:WORST_SPEAKERS]),
         "temperature": f"{fit_temperature(answers.logits, answers.truth):.3g}",
-        "clips": page.clip_table(answers, worst),
-        "facts": page.facts(run.task.hparams["provenance"] or {}),
+        "clips": clip_table(answers, worst),
+        "facts": facts(run.task.hparams["provenance"] or {}),
     }
 
 
@@ -192,7 +194,7 @@ def report(folder: Path, data: Path | None = None, output: Path | None = None) -
             figure.savefig(output / f"{name}.png", dpi=DPI)
             parts[name] = page.picture(output / f"{name}.png", name, figure.get_figwidth())
         path = output / "index.html"
-        text = page.fill(f"{run.task.hparams['architecture']}: {run.name}", parts)
+        text = page.fill(f"{run.task.hparams['architecture']}: {run.name}", parts, TEMPLATE)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise KwsError(f"cannot write the report to {output}: {error}") from error

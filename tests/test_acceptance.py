@@ -9,17 +9,17 @@ from pathlib import Path
 
 import soundfile
 
-from kws_stream import spot
-from models.compose import Word
+from kws_stream import KeywordEvent, spot
+from kws_stream.truth import Utterance
 from models.labels import KEYWORDS
 from models.operating_point import Score, score, stitch
 from tests.conftest import EXAMPLE
 
 
-def listen(path: Path) -> list[tuple[str, float]]:
+def listen(path: Path) -> list[KeywordEvent]:
     command = [sys.executable, "-m", "kws_stream.cli.listen", "--json", str(path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return [(row["keyword"], row["time"]) for row in map(json.loads, output.splitlines())]
+    return [KeywordEvent(row["keyword"], row["score"], row["time"]) for row in map(json.loads, output.splitlines())]
 
 
 def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) -> None:
@@ -35,10 +35,9 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
 
 def test_the_bundled_recording_is_heard_completely() -> None:
     rows = [row.split(",") for row in EXAMPLE.with_suffix(".csv").read_text().splitlines()[1:]]
-    words = [Word(word, float(start), float(end)) for word, start, end, _ in rows]
-    events = [(event.keyword, event.time) for event in spot(EXAMPLE)]
-    assert sorted(word.word for word in words if word.word in KEYWORDS) == sorted(KEYWORDS)
-    assert score(events, words) == Score(words=22, hits=10)
+    words = [Utterance(word, float(start), float(end)) for word, start, end, _ in rows]
+    assert sorted(word.keyword for word in words if word.keyword in KEYWORDS) == sorted(KEYWORDS)
+    assert score(list(spot(EXAMPLE)), words) == Score(words=22, hits=10)
 
 
 def test_accuracy_on_the_test_clips(data: Path) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.compose import LEVEL_DB, compose, spoken_part
+from models.compose import LEVEL_DB, compose
 from models.dataset import Clip
+from models.spoken import spoken_part
 
 RATE = 16_000
 
@@ -40,15 +41,15 @@ def test_a_click_beside_the_word_is_no_part_of_it() -> None:
 def test_words_stand_where_the_truth_says_at_the_same_level(clips: list[Clip]) -> None:
     noise = np.random.default_rng(1).normal(0, 1000, 20 * RATE).astype(np.int16)
     samples, words = compose(clips, noise, snr_db=30, gap=(0.5, 1.0), seed=0)
-    assert [word.word for word in words] == ["word0", "word1", "word2"]
+    assert [word.keyword for word in words] == ["word0", "word1", "word2"]
     signal = samples / 32768
     for word in words:
-        spoken = signal[round(word.start * RATE) : round(word.end * RATE)]
+        spoken = signal[round(word.onset * RATE) : round(word.end * RATE)]
         assert 20 * np.log10(np.sqrt(np.mean(spoken**2))) == pytest.approx(LEVEL_DB, abs=0.5)
-    quiet = signal[: round(words[0].start * RATE) - 800]
+    quiet = signal[: round(words[0].onset * RATE) - 800]
     assert 20 * np.log10(np.sqrt(np.mean(quiet**2))) == pytest.approx(LEVEL_DB - 30, abs=1)
     for before, after in pairwise(words):
-        assert 0.5 <= after.start - before.end - 0.7 + 0.02 <= 1.05
+        assert 0.5 <= after.onset - before.end - 0.7 + 0.02 <= 1.05
 
 
 def test_the_seed_decides(clips: list[Clip]) -> None:

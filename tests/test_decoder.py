@@ -73,3 +73,42 @@ def test_reset_forgets_everything() -> None:
     first = decoder.push(rows, ends)
     decoder.reset()
     assert decoder.push(rows, ends) == first
+
+
+def beside(unknown: float, rows: int, alone: float, gap: int = 0) -> list[KeywordEvent]:
+    """The events of a yes of four rows behind so many of other speech, with a gap of so many in which the gate was
+    closed."""
+    speech = [[0, 0, 1 - unknown, unknown]] * rows
+    word = [[0, 0, 0.5, 0.5]] * 6 + [[0.9, 0, 0.1, 0]] * 4 + [[0, 0, 1, 0]] * 2
+    ends = [STRIDE * (i + 1 + (gap if i >= rows else 0)) for i in range(rows + 12)]
+    config = DecoderConfig(0, KeywordThreshold(0.6, 0.3, 500), alone=alone)
+    return PosteriorDecoder(LABELS, STRIDE, config).push(np.array(speech + word, np.float32), ends)
+
+
+def test_a_command_stands_alone() -> None:
+    """Behind two seconds of speech the word loses all of the log-odds, behind silence none."""
+    (event,) = beside(0.0, 25, alone=3.0)
+    assert event.score == pytest.approx(0.9, abs=0.01)
+    assert beside(1.0, 25, alone=3.0) == []
+    (event,) = beside(1.0, 25, alone=1.0)
+    # Of the ends from 2 to 0.48 s before it, 19, the first of the word's own six lies among the last.
+    assert np.log(event.score / (1 - event.score)) == pytest.approx(np.log(9) - 1.0, abs=0.06)
+    assert beside(1.0, 25, alone=0.0)[0].score == pytest.approx(0.9)
+
+
+def test_where_the_gate_was_closed_nobody_spoke() -> None:
+    (event,) = beside(1.0, 25, alone=3.0, gap=30)
+    assert event.score == pytest.approx(0.9, abs=0.01)
+
+
+def test_alone_delays_nothing() -> None:
+    assert [event.time for event in beside(0.5, 25, alone=1.0)] == [event.time for event in beside(0.5, 25, alone=0.0)]
+
+
+def test_alone_needs_unknown_words_among_the_labels() -> None:
+    config = DecoderConfig(0, KeywordThreshold(0.6, 0.3, 500), alone=9.0)
+    rows = np.array([[1.0, 0.0]] * 40, np.float32)
+    (event,) = PosteriorDecoder(("yes", "silence"), STRIDE, config).push(rows, [STRIDE * (i + 1) for i in range(40)])
+    assert event.score == 1
+    with pytest.raises(ValueError, match="alone must not be negative"):
+        DecoderConfig(alone=-1)

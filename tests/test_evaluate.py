@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 from kws_stream import AudioError, KeywordModel
-from kws_stream.evaluation import Evaluation, evaluate_clips, list_labelled, wilson_interval
+from kws_stream.evaluation import Evaluation, evaluate_clips, list_labelled, poisson_interval, wilson_interval
 
 RATE = 16_000
 
@@ -132,3 +132,9 @@ def test_the_figures_are_those_of_the_posteriors() -> None:
     assert result.to_json()["ece"] == pytest.approx(0.16)
     assert result.accuracy == pytest.approx(0.6)
     assert result.recall == pytest.approx({"yes": 2 / 3, "no": 1 / 2})
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 50, 4000])
+def test_the_interval_of_a_count_is_garwoods(count: int) -> None:
+    oracle = (chi2.ppf(0.025, 2 * count) / 2 if count else 0.0, chi2.ppf(0.975, 2 * count + 2) / 2)
+    assert poisson_interval(count) == pytest.approx(oracle, rel=1e-6)

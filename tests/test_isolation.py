@@ -16,9 +16,12 @@ import soundfile
 
 import export.__main__
 import export.quantize
+import kws_stream.cli.calibrate
 import kws_stream.cli.evaluate
 import kws_stream.cli.submit
 import models.ablate
+import models.compose
+import models.decoders
 import models.describe
 import models.operating_point
 import models.report
@@ -209,6 +212,8 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
     model, small = layout / "model.onnx", layout / "small.onnx"
     options = ["--data", corpus, "--rir", rir, "--words", words, "--speech", speech, "--epochs", "1", "--passes", "1"]
     tuning = ["--model", model, "--data", corpus]
+    stream, streams = layout / "stream.flac", ["--split", "val", "--data", corpus, "--noise", layout / "noise"]
+    calibrating = ["--model", model, "-o", layout / "room.toml"]
     commands = [
         (models.train.main, ["lightcnn", *options, "--run", run]),
         (
@@ -222,6 +227,27 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
         ),
         (export.__main__.main, [run / "best.ckpt", "-o", model]),
         (export.quantize.main, [model, "-o", small, "--data", corpus, "--clips", "24", "--max-loss", "1"]),
+        (
+            models.compose.main,
+            [
+                "-o",
+                stream,
+                *streams,
+                "--speech",
+                speech,
+                "--rir",
+                layout / "rir",
+                "--hours",
+                "0.02",
+                "--keywords",
+                "10",
+            ],
+        ),
+        (models.decoders.main, [stream, "--model", model]),
+        (
+            kws_stream.cli.calibrate.main,
+            [*("--ambient", stream, "--positives", corpus / "val", "--target-fa", "1000"), *calibrating],
+        ),
         (models.operating_point.main, [*tuning, "--noise", noise, "--speech", speech, "--recordings", "1"]),
     ]
     folders = sorted(path for path in layout.rglob("test") if path.is_dir())

@@ -12,7 +12,7 @@ from tests.foreign import metadata
 
 def test_what_is_written_is_read() -> None:
     written = metadata(
-        decoder=DecoderConfig(160, KeywordThreshold(0.8, 0.1, 300), (("no", KeywordThreshold(0.9, 0.2, 100)),)),
+        decoder=DecoderConfig(160, KeywordThreshold(0.8, 0.1, 300), (("no", KeywordThreshold(0.9, 0.2, 100)),), 1.5),
         training={"seed": 3},
     )
     read = ModelMetadata.from_props(written.to_props())

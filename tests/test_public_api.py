@@ -4,8 +4,10 @@ import kws_stream
 def test_the_public_names() -> None:
     assert sorted(kws_stream.__all__) == [
         "AudioError",
+        "AudioPiece",
         "DecoderConfig",
         "DeviceError",
+        "EventRecorder",
         "FileSource",
         "FrontendConfig",
         "GateConfig",
@@ -17,6 +19,7 @@ def test_the_public_names() -> None:
         "Listener",
         "MicrophoneSource",
         "ModelError",
+        "Profile",
         "SpotterPool",
         "spot",
     ]

@@ -178,7 +178,7 @@ def test_every_clip_can_be_heard_the_worst_first(corpus: Path, page: Page) -> No
     np.testing.assert_allclose([-np.log(float(row[6])) for row in page.clips], losses, atol=0.02)
     sounds = [base64.b64decode(source.partition(",")[2]) for tag, source in page.sources if tag == "audio"]
     for row, sound in zip(page.clips, sounds, strict=True):
-        assert sound.startswith(b"RIFF")
+        assert sound.startswith(b"fLaC")
         word, _, name = row[-1].partition("/")
         assert row[8] == (speaker_of(name) if name else "")
         assert row[3] == (label_of(word) if name else "silence")

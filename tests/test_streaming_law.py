@@ -97,14 +97,15 @@ def test_gate(noisy: NDArray[np.float32], lengths: list[int], mode: int | None) 
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=8),
     seed=st.integers(0, 1000),
     smoothing=st.sampled_from([0.0, 80.0, 240.0]),
+    alone=st.sampled_from([0.0, 1.5]),
 )
-def test_decoder(lengths: list[int], seed: int, smoothing: float) -> None:
+def test_decoder(lengths: list[int], seed: int, smoothing: float, alone: float) -> None:
     rng = np.random.default_rng(seed)
     labels = ("yes", "no", "silence", "unknown")
     logits = np.repeat(rng.normal(0, 4, (40, 4)), 5, axis=0)  # words that stay for five strides
     posteriors = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32)
     ends = np.cumsum(rng.choice([1280, 1280, 1280, 6400], len(posteriors)))  # with gaps
-    config = DecoderConfig(smoothing, KeywordThreshold(0.5, 0.3, 200))
+    config = DecoderConfig(smoothing, KeywordThreshold(0.5, 0.3, 200), alone=alone)
     decoder = PosteriorDecoder(labels, 1280, config)
     whole = decoder.push(posteriors, ends)
     decoder.reset()

@@ -7,10 +7,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 
 from kws_stream import zoo
-from kws_stream.config import GateConfig
+from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import KwsError
 
 
@@ -54,6 +55,26 @@ def add_vad(to: argparse.ArgumentParser) -> None:
         choices=("0", "1", "2", "3", "off"),
         help="voice activity detection, from 0 (lets most through) to 3; off: the network never rests",
     )
+
+
+def add_alone(to: argparse.ArgumentParser) -> None:
+    """`--alone`."""
+    to.add_argument(
+        "--alone",
+        type=float,
+        metavar="W",
+        help="a command stands alone: natural log-odds taken from scores behind other speech; 0: off, 2: fewer false "
+        "alarms beside speech (default: the model's own)",
+    )
+
+
+def alone_of(alone: float | None, default: DecoderConfig) -> DecoderConfig:
+    """The decoder that `--alone` asks for; `default` when it was not given. KwsError below 0."""
+    if alone is None:
+        return default
+    if not alone >= 0:
+        raise KwsError(f"--alone: expected 0 (off) or more, got {alone:g}")
+    return replace(default, alone=alone)
 
 
 def gate_of(vad: str | None, default: GateConfig) -> GateConfig:

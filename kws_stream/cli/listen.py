@@ -9,16 +9,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from kws_stream import zoo
-from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.cli import add_alone, add_model, add_vad, alone_of, gate_of, parser, run
 from kws_stream.config import DecoderConfig, KeywordThreshold
 from kws_stream.errors import DeviceError, KwsError
 from kws_stream.events import KeywordEvent
 from kws_stream.listener import Listener, check_length
 from kws_stream.microphone import MicrophoneSource, list_devices
 from kws_stream.model import KeywordModel
+from kws_stream.profile import decoder_for
+from kws_stream.recorder import LIMIT_MB, EventRecorder
 from kws_stream.sources import FileSource, Source, StreamSource
 
 
@@ -37,7 +41,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add_model(command)
     command.add_argument("--json", action="store_true", help="one JSON object an event")
     command.add_argument("--threshold", type=probability, metavar="P", help="score from which on any keyword fires")
+    command.add_argument("--profile", metavar="FILE", help="thresholds for this room, from kws-calibrate")
     add_vad(command)
+    add_alone(command)
+    add_saving(command)
     command.add_argument("--exec", metavar="CMD", help="shell command for each event; KWS_KEYWORD, KWS_SCORE, KWS_TIME")
     source = command.add_mutually_exclusive_group()
     source.add_argument("--stdin", action="store_true", help="raw 16-bit little-endian mono at 16 kHz from a pipe")
@@ -47,7 +54,51 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     options = command.parse_args(arguments)
     if options.files and (options.stdin or options.device):
         command.error("files are replayed, so neither --stdin nor --device goes with them")
+    if options.profile and options.threshold:
+        command.error("--profile holds the thresholds, so --threshold does not go with it")
+    if options.save_near_misses and not options.save_events:
+        command.error("--save-near-misses needs a folder to save to: --save-events DIR")
     return options
+
+
+def add_saving(to: argparse.ArgumentParser) -> None:
+    """`--save-events` and what belongs to it."""
+    saving = to.add_argument_group("keeping what triggered")
+    saving.add_argument("--save-events", type=Path, metavar="DIR", help="write the audio around each event, and a JSON")
+    saving.add_argument(
+        "--save-near-misses", type=probability, metavar="P", help="and around what scored P or more and did not fire"
+    )
+    saving.add_argument(
+        "--save-limit",
+        type=float,
+        default=LIMIT_MB,
+        metavar="MB",
+        help="the oldest are removed beyond so much (default: %(default)s)",
+    )
+    saving.add_argument(
+        "--pre-roll", type=float, default=2.0, metavar="S", help="seconds before (default: %(default)s)"
+    )
+    saving.add_argument(
+        "--post-roll", type=float, default=1.0, metavar="S", help="seconds after (default: %(default)s)"
+    )
+
+
+def saving_of(options: argparse.Namespace, model: KeywordModel) -> dict[str, Any]:
+    """What a listener needs for it."""
+    if not options.save_events:
+        return {}
+    return {
+        "on_audio": EventRecorder(options.save_events, model, limit_mb=options.save_limit),
+        "pre_roll": options.pre_roll,
+        "post_roll": options.post_roll,
+        "near_miss": options.save_near_misses,
+    }
+
+
+def name_source(listener_options: dict[str, Any], name: str) -> None:
+    """Tell the recorder, if there is one, what it records."""
+    if recorder := listener_options.get("on_audio"):
+        recorder.source = name
 
 
 class Output:
@@ -88,7 +139,7 @@ def decoder_of(threshold: float | None, default: DecoderConfig) -> DecoderConfig
         return default
     values = default.default
     release = min(values.release, threshold / 2)
-    return DecoderConfig(default.smoothing_ms, KeywordThreshold(threshold, release, values.refractory_ms))
+    return replace(default, default=KeywordThreshold(threshold, release, values.refractory_ms), keywords=())
 
 
 def replay(files: Sequence[str], listener_options: dict[str, Any], output: Output) -> int:
@@ -96,6 +147,7 @@ def replay(files: Sequence[str], listener_options: dict[str, Any], output: Outpu
     code = 0
     for path in files:
         output.source = path
+        name_source(listener_options, path)
         try:
             listener = Listener(source=FileSource(path), **listener_options)
             for event in listener.events():
@@ -110,6 +162,7 @@ def replay(files: Sequence[str], listener_options: dict[str, Any], output: Outpu
 def listen(source: Source, listener_options: dict[str, Any], output: Output) -> int:
     """Live, until Ctrl-C or the end of the pipe; then the summary."""
     output.source = source.name
+    name_source(listener_options, source.name)
     listener = Listener(source=source, **listener_options)
     try:
         with live_view(listener):
@@ -174,7 +227,8 @@ def command(options: argparse.Namespace) -> int:
     listener_options = {
         "model": model,
         "gate": gate_of(options.vad, model.metadata.gate),
-        "decoder": decoder_of(options.threshold, model.metadata.decoder),
+        "decoder": decoder_of(options.threshold, alone_of(options.alone, decoder_for(model, options.profile))),
+        **saving_of(options, model),
     }
     output = Output(options)
     try:

@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from kws_stream.config import FrontendConfig
+from models.recurrent import onnx_weights
 from models.registry import register
 
 
 class BidirectionalGRU(nn.GRU):
-    """torch's, from `(batch, frames, inputs)` to `(batch, frames, 2 * hidden_size)`, exported as one operator a layer.
-
-    torch's exporter would trace the cell frame by frame: a minute's work for a second of audio, and no other graph.
-    """
+    """torch's, from `(batch, frames, inputs)` to `(batch, frames, 2 * hidden_size)`, exported as one operator a layer."""
 
     def __init__(self, inputs: int, units: int, layers: int) -> None:
         super().__init__(inputs, units, layers, batch_first=True, bidirectional=True)
@@ -26,26 +24,13 @@ class BidirectionalGRU(nn.GRU):
         for layer in range(self.num_layers):
             directed = torch.onnx.ops.symbolic(
                 "GRU",
-                (hidden, *self._onnx_weights(layer)),
+                (hidden, *onnx_weights(self, layer, ("", "_reverse"))),
                 {"hidden_size": self.hidden_size, "direction": "bidirectional", "linear_before_reset": 1},
                 dtype=hidden.dtype,
                 shape=(frames, 2, batch, self.hidden_size),
             )
             hidden = directed.transpose(1, 2).flatten(2)  # (frames, batch, 2 * units)
         return hidden.transpose(0, 1)
-
-    def _onnx_weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights of inputs and states, and their biases in one row; both directions stacked.
-
-        The gates come in ONNX's order, update before reset; torch has the reset gate first.
-        """
-
-        def stack(name: str) -> Tensor:
-            both = torch.stack([getattr(self, f"{name}_l{layer}{direction}") for direction in ("", "_reverse")])
-            reset, update, new = (both[:, i * self.hidden_size : (i + 1) * self.hidden_size] for i in range(3))
-            return torch.cat([update, reset, new], 1)  # (2, 3 * units, ...)
-
-        return stack("weight_ih"), stack("weight_hh"), torch.cat([stack("bias_ih"), stack("bias_hh")], 1)
 
 
 @register("mhatt-rnn", FrontendConfig(), frames=98, paper="Rybakov et al. 2020, 2005.06720")

@@ -1,0 +1,70 @@
+"""torch's GRU, exported as one operator a layer.
+
+torch's exporter would trace the cell frame by frame: a minute's work for a second of audio, and no other graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+BURN_IN_SHARE = 0.5
+"""of the training rows begin where another row ended"""
+
+
+def onnx_weights(gru: nn.GRU, layer: int, directions: Sequence[str] = ("",)) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of inputs and states, and their biases in one row, `(directions, 3 * units, ...)`.
+
+    The gates come in ONNX's order, update before reset; torch has the reset gate first.
+    """
+
+    def stack(name: str) -> Tensor:
+        all_directions = torch.stack([getattr(gru, f"{name}_l{layer}{direction}") for direction in directions])
+        reset, update, new = (all_directions[:, i * gru.hidden_size : (i + 1) * gru.hidden_size] for i in range(3))
+        return torch.cat([update, reset, new], 1)  # (directions, 3 * units, ...)
+
+    return stack("weight_ih"), stack("weight_hh"), torch.cat([stack("bias_ih"), stack("bias_hh")], 1)
+
+
+class Recurrent(nn.GRU):
+    """A layer over the frames of a map `(batch, inputs, frames, 1)` -> `(batch, units, frames, 1)`.
+
+    A stream has no beginning, but a window begins from nothing. So in training, half of the rows begin with the state
+    that another row of the batch left: what was heard before the window must be forgotten by its end.
+    """
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__(inputs, units)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        state = self.initial(maps)
+        if self.training:
+            with torch.no_grad():
+                _, left = self.step(maps, state)
+                begun = torch.rand(len(maps), 1, 1, device=maps.device) < BURN_IN_SHARE
+                state = left.roll(1, 0) * begun
+        return self.step(maps, state)[0]
+
+    def initial(self, maps: Tensor) -> Tensor:
+        """The state of a stream that begins with `maps`: zeros `(batch, 1, units)`."""
+        return maps.new_zeros(len(maps), 1, self.hidden_size)
+
+    def step(self, maps: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as `forward` in use, from `state` `(batch, 1, units)`, and the state that is left."""
+        sequence = maps.squeeze(3).permute(2, 0, 1)  # (frames, batch, inputs)
+        state = state.transpose(0, 1)  # (1, batch, units)
+        if not torch.onnx.is_in_onnx_export():
+            hidden, state = super().forward(sequence, state.to(sequence.dtype))
+            return hidden.permute(1, 2, 0).unsqueeze(3), state.transpose(0, 1)
+        frames, batch, _ = sequence.shape
+        units = self.hidden_size
+        hidden, state = torch.onnx.ops.symbolic_multi_out(
+            "GRU",
+            (sequence, *onnx_weights(self, 0), None, state),
+            {"hidden_size": units, "linear_before_reset": 1},
+            dtypes=(sequence.dtype, sequence.dtype),
+            shapes=((frames, 1, batch, units), (1, batch, units)),
+        )
+        return hidden.permute(2, 3, 0, 1), state.transpose(0, 1)  # (batch, units, frames, 1)

@@ -49,7 +49,7 @@ class Recurrent(nn.GRU):
 
     def initial(self, maps: Tensor) -> Tensor:
         """The state of a stream that begins with `maps`: zeros `(batch, 1, units)`."""
-        return maps.new_zeros(len(maps), 1, self.hidden_size)
+        return maps.new_zeros(maps.shape[0], 1, self.hidden_size)  # `len` would fix the batch of an exported graph
 
     def step(self, maps: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The same as `forward` in use, from `state` `(batch, 1, units)`, and the state that is left."""
@@ -59,12 +59,11 @@ class Recurrent(nn.GRU):
             hidden, state = super().forward(sequence, state.to(sequence.dtype))
             return hidden.permute(1, 2, 0).unsqueeze(3), state.transpose(0, 1)
         frames, batch, _ = sequence.shape
-        units = self.hidden_size
         hidden, state = torch.onnx.ops.symbolic_multi_out(
             "GRU",
             (sequence, *onnx_weights(self, 0), None, state),
-            {"hidden_size": units, "linear_before_reset": 1},
+            {"hidden_size": self.hidden_size, "linear_before_reset": 1},
             dtypes=(sequence.dtype, sequence.dtype),
-            shapes=((frames, 1, batch, units), (1, batch, units)),
+            shapes=((frames, 1, batch, self.hidden_size), (1, batch, self.hidden_size)),
         )
         return hidden.permute(2, 3, 0, 1), state.transpose(0, 1)  # (batch, units, frames, 1)

@@ -110,7 +110,7 @@ class Hearing:
 
     def forget(self, stop: int) -> None:
         """Drop the frames that no answer at `stop` or later needs."""
-        needless = self._beginning(stop) - self._context - self._dropped
+        needless = min(self._beginning(stop) - self._context - self._dropped, self.kept)
         if needless > 0:
             self._start += needless
             self._dropped += needless

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from kws_stream.config import FrontendConfig
 from models.registry import register
+from models.streaming import over_columns
 
 LOG_SPECTROGRAM = FrontendConfig(kind="log_spectrogram", window_ms=20.0, hop_ms=10.0)
 LOG_MEL = FrontendConfig()
@@ -44,10 +46,10 @@ class LightCNN(nn.Module):
             nn.Dropout(dropout),
         )
         with torch.no_grad():
-            flat = self.features.eval()(torch.zeros(1, 1, frames, bins)).numel()
+            _, channels, *self.map = self.features.eval()(torch.zeros(1, 1, frames, bins)).shape
         self.features.train()
         self.classifier = nn.Sequential(
-            nn.Linear(flat, 128),
+            nn.Linear(channels * prod(self.map), 128),
             nn.ReLU(),
             nn.BatchNorm1d(128),
             nn.Linear(128, 128),
@@ -59,6 +61,17 @@ class LightCNN(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         maps = self.features(features)  # (batch, 32, frames / 8, bins / 8), less what the kernels eat
         return self.classifier(maps.flatten(1))  # (batch, labels) logits
+
+    def streamed(self) -> nn.Sequential:
+        """The layers that a stream is pushed through, with copies of the classifier's weights.
+
+        Nothing is padded, and three poolings halve the frames: a window that is 8 frames further holds the same maps, but
+        for one column. So the maps are computed once, and the classifier is a convolution over their last columns.
+        """
+        first, *others = self.classifier
+        frames, bins = self.map
+        layers = [over_columns(first, (frames, bins)), *map(over_columns, others)]
+        return nn.Sequential(self.features, *layers).train(self.training)
 
 
 # A seventh of the study network's parameters, trained on augmented clips: it underfits, so it is dropped from less.

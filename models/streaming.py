@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from torch import Tensor, cat, nn
+from torch import Tensor, cat, nn, no_grad
 from torch.nn import functional
 
+from kws_stream.errors import ModelError
 from models.recurrent import Recurrent
 
 STRIDE_FRAMES = 8
@@ -72,6 +73,44 @@ class StreamingNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return self.layers(features)[:, :, -1, 0]  # (batch, labels) logits
 
+    def streamed(self) -> nn.Sequential:
+        """The layers that a stream is pushed through."""
+        return self.layers
+
+
+def streamed(network: nn.Module) -> nn.Sequential:
+    """The layers of `network` that a stream is pushed through; ModelError where it can only see windows."""
+    layers = getattr(network, "streamed", None)
+    if layers is None:
+        raise ModelError(
+            f"a {type(network).__name__} sees windows and cannot be exported as a streaming network: its layers do not "
+            "commute with shifts of the stride"
+        )
+    result: nn.Sequential = layers()
+    return result
+
+
+class Step(nn.Module):
+    """What is computed for a block of a stream: whole strides and states in, an answer for each stride and states out."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, features: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """`(batch, 1, frames, bins)` -> logits `(batch, answers, labels)` and the states that are left.
+
+        Without states, the stream begins with the block.
+        """
+        memory = Memory(states or None)
+        maps = advance(self.layers, features, memory)  # (batch, labels, answers, 1)
+        return maps.squeeze(3).transpose(1, 2), *memory.kept
+
+    @property
+    def forgets(self) -> bool:
+        """Whether what lies before the window is no part of the answer."""
+        return not any(isinstance(layer, Recurrent) for layer in self.modules())
+
 
 def advance(layer: nn.Module, maps: Tensor, memory: Memory) -> Tensor:
     """`layer` on a block of a stream: whole strides in, as many columns out as the strides have at that depth.
@@ -92,6 +131,24 @@ def advance(layer: nn.Module, maps: Tensor, memory: Memory) -> Tensor:
     if isinstance(layer, POINTWISE):
         return layer(maps)
     raise ValueError(f"a {type(layer).__name__} cannot be streamed; expected a layer of models.streaming")
+
+
+@no_grad()
+def over_columns(layer: nn.Module, kernel: tuple[int, int] = (1, 1)) -> nn.Module:
+    """A layer of a classifier that sees a flattened map, as one that sees a map go by: the same weights.
+
+    `kernel`: the map's frames and bins, for the layer that it is flattened for.
+    """
+    if isinstance(layer, nn.Linear):
+        weight = layer.weight.unflatten(1, (-1, *kernel))  # (outputs, channels, frames, bins)
+        convolution = nn.Conv2d(weight.shape[1], weight.shape[0], kernel)
+        convolution.load_state_dict({"weight": weight, "bias": layer.bias})
+        return convolution
+    if isinstance(layer, nn.BatchNorm1d):
+        norm = nn.BatchNorm2d(layer.num_features, layer.eps)
+        norm.load_state_dict(layer.state_dict())
+        return norm
+    return layer
 
 
 def _overlap(layer: nn.Module) -> int:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def trace(
     dynamic_shapes: tuple[Any, ...],
 ) -> onnx.ModelProto:
     """The graph of a network as torch's exporter finds it with `example`, cleaned of this machine, with `metadata`."""
-    with contextlib.redirect_stdout(io.StringIO()):  # the exporter's own progress
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # the exporter's own progress
+        warnings.filterwarnings("ignore", "# The axis name")  # states share the batch of the features
         program = torch.onnx.export(
             network,
             example,

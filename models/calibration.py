@@ -36,7 +36,8 @@ class Scaled(nn.Module):
     def streamed(self) -> nn.Sequential:
         """The layers that a stream is pushed through. A batch norm at rest is a scale and a shift, too, and onnxruntime
         folds it into the convolution in front of it: a node less. ModelError where the network has no such layers."""
-        affine = nn.BatchNorm2d(len(self.shift), eps=0.0)
+        affine = nn.BatchNorm2d(len(self.shift))
+        affine.running_var = torch.ones_like(self.shift) - affine.eps
         affine.weight.data.fill_(1 / self.temperature)
         affine.bias.data.copy_(self.shift)
         return nn.Sequential(*streamed(self.network), affine).eval()

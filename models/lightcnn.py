@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kws_stream.config import FrontendConfig
+from kws_stream.errors import ModelError
 from models.registry import register
 from models.streaming import over_columns
 
@@ -26,6 +27,7 @@ class LightCNN(nn.Module):
 
     def __init__(self, frames: int, bins: int, labels: int, dropout: float = 0.2) -> None:
         super().__init__()
+        self.frames = frames
         self.features = nn.Sequential(
             nn.BatchNorm2d(1),
             nn.Conv2d(1, 8, 2),
@@ -66,8 +68,14 @@ class LightCNN(nn.Module):
         """The layers that a stream is pushed through, with copies of the classifier's weights.
 
         Nothing is padded, and three poolings halve the frames: a window that is 8 frames further holds the same maps, but
-        for one column. So the maps are computed once, and the classifier is a convolution over their last columns.
+        for one column. So the maps are computed once, and the classifier is a convolution over their last columns. ModelError
+        where the poolings leave frames over, so that the windows of a stream do not line up.
         """
+        if (self.frames - 2) % 8:
+            raise ModelError(
+                f"a window of {self.frames} frames cannot be exported as a streaming network: its poolings leave frames "
+                "over; expected 2 and a multiple of 8"
+            )
         first, *others = self.classifier
         frames, bins = self.map
         layers = [over_columns(first, (frames, bins)), *map(over_columns, others)]

@@ -137,6 +137,9 @@ class KeywordSpotter:
 def batches(waiting: Sequence[tuple[KeywordSpotter, Due]]) -> Iterator[list[tuple[KeywordSpotter, Due]]]:
     """Runs that the network can make together: of equal length, and those of one stream after each other where one may
     go on from what the other leaves."""
+    if len(waiting) == 1:  # a stream alone, in real time
+        yield list(waiting)
+        return
     turns: Counter[KeywordSpotter] = Counter()
     groups: dict[tuple[int, int], list[tuple[KeywordSpotter, Due]]] = {}
     for spotter, due in waiting:
@@ -151,7 +154,8 @@ def infer(
     model: KeywordModel, batch: Sequence[tuple[KeywordSpotter, Due]]
 ) -> Iterator[tuple[KeywordSpotter, list[KeywordEvent]]]:
     """One call of the network; each spotter decides on its row, and the events that fell."""
-    features = np.stack([due.features for _, due in batch])  # (batch, frames, bins)
+    rows = [due.features[None] for _, due in batch]
+    features = rows[0] if len(rows) == 1 else np.concatenate(rows)  # (batch, frames, bins)
     states = [model.initial if due.fresh else spotter.states for spotter, due in batch]
     posteriors, left = model.answer(features, states)  # (batch, answers, labels)
     for (spotter, due), rows, after in zip(batch, posteriors, left, strict=True):

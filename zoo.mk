@@ -41,6 +41,11 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 120 $(TAUGHT)
 	touch $@
 
+# A streaming network (docs/adr/0011-streaming-networks.md); none ships yet.
+runs/gru-stream-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) gru-stream --epochs 120 --learning-rate 4e-3 $(TAUGHT)
+	touch $@
+
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one.
 ABLATE := $(BIN)/python -m models.ablate
 ABLATION = $(SOURCES) --threads 1 --passes 4

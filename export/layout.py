@@ -29,7 +29,9 @@ class Layout:
         """The layout for a model; ModelError for a streaming one, which keeps its own states, and when its contexts do
         not overlap, so that nothing could be kept."""
         if metadata.streaming:
-            raise ModelError("expected a network that sees windows, got a streaming one; no pipeline is made of those yet")
+            raise ModelError(
+                "expected a network that sees windows, got a streaming one; no pipeline is made of those yet"
+            )
         if metadata.stride_frames >= metadata.context_frames:
             raise ModelError(
                 f"expected a context longer than the stride of {metadata.stride_frames} frames, "

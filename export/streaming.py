@@ -15,8 +15,8 @@ from kws_stream.metadata import ModelMetadata, Streaming
 from models.complexity import count_multiplies
 from models.streaming import Step, streamed
 
-RENEWAL_STRIDES = 100
-"""between two renewals of a recurrent network: 8 s"""
+RENEWAL_STRIDES = 25
+"""between two renewals of a recurrent network: 2 s, so that it never hears much longer than in training"""
 
 
 def step_of(network: nn.Module) -> Step:

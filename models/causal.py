@@ -24,7 +24,14 @@ class CausalTCResNet(StreamingNetwork):
     """Strides joined, residual blocks of two convolutions over three strides, the mean of the last strides."""
 
     def __init__(
-        self, frames: int, bins: int, labels: int, stem: int = 16, width: int = 64, blocks: int = 2, dropout: float = 0.1
+        self,
+        frames: int,
+        bins: int,
+        labels: int,
+        stem: int = 16,
+        width: int = 64,
+        blocks: int = 2,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__(
             nn.Sequential(

@@ -28,7 +28,19 @@ class Architecture:
     """authors, year and arXiv id"""
 
 
-FAMILIES = ("lightcnn", "bcresnet", "tcresnet", "matchboxnet", "dscnn", "resnet", "mhattrnn", "kwt", "compact", "grustream", "causal")
+FAMILIES = (
+    "lightcnn",
+    "bcresnet",
+    "tcresnet",
+    "matchboxnet",
+    "dscnn",
+    "resnet",
+    "mhattrnn",
+    "kwt",
+    "compact",
+    "grustream",
+    "causal",
+)
 """Modules of this package whose import registers architectures."""
 
 _ARCHITECTURES: dict[str, Architecture] = {}

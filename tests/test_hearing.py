@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from export.streaming import RENEWAL_STRIDES
 from kws_stream import GateConfig, KeywordModel, SpotterPool
 from kws_stream.frontend import log_mel, to_float
 from tests.streams import STREAMING, Chronicle, assert_same, exported
@@ -85,7 +86,7 @@ def test_each_frame_is_given_once(name: str, noisy: NDArray[np.float32], monkeyp
     renewals = spotter.beginnings - 1
     # In place of a stride, a whole context.
     assert frames == expected + renewals * (model.metadata.context_frames - 8)
-    assert renewals == (spotter.inferences - 1) // 100 * (name == "gru-stream")
+    assert renewals == (spotter.inferences - 1) // RENEWAL_STRIDES * (name == "gru-stream")
 
 
 def test_a_renewed_network_knows_the_last_context_alone(noisy: NDArray[np.float32]) -> None:
@@ -94,11 +95,12 @@ def test_a_renewed_network_knows_the_last_context_alone(noisy: NDArray[np.float3
     features = log_mel(noisy, model.metadata.frontend)
     context = model.metadata.context_frames
     answers = heard(model, noisy, OPEN).answers
-    for stop in (context, context + 800, context + 1600):
+    for stop in (context, context + 8 * RENEWAL_STRIDES, context + 16 * RENEWAL_STRIDES):
         expected = model.predict(features[None, stop - context : stop])[0]
         np.testing.assert_allclose(answers[(stop - 1) * HOP + 400], expected, atol=1e-5)
-    later = model.predict(features[None, 400:496])[0]  # in between, it remembers more
-    assert np.abs(answers[495 * HOP + 400] - later).max() > 1e-4
+    between = context + 8 * (RENEWAL_STRIDES // 2)  # there, it remembers more
+    alone = model.predict(features[None, between - context : between])[0]
+    assert np.abs(answers[(between - 1) * HOP + 400] - alone).max() > 1e-4
 
 
 @every_gate
@@ -146,7 +148,7 @@ def test_a_loss_begins_anew(name: str, noisy: NDArray[np.float32]) -> None:
 def test_memory_does_not_grow(name: str, noisy: NDArray[np.float32]) -> None:
     model = exported(name)
     spotter = Chronicle(model)
-    renewal = 800 if name == "gru-stream" else 0
+    renewal = 8 * RENEWAL_STRIDES if name == "gru-stream" else 0
     for _ in range(5):
         spotter.push(noisy)
         hearing = spotter._hearing

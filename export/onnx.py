@@ -99,7 +99,7 @@ def oldest_format(model: onnx.ModelProto) -> int:
 
 
 def write(model: onnx.ModelProto, task: KeywordTask, output: Path, clips: torch.Tensor) -> Verification:
-    """Verify an exported `model` on real clips `(clips, n)`, and only then put the file in its place, whole or not at all.
+    """Verify an exported `model` on real clips `(clips, n)`; only then put the file in its place, whole or not at all.
 
     Raises ModelError when the verification fails; `output` is then what it was before.
     """

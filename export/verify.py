@@ -31,8 +31,8 @@ class Verification:
 def verify(path: Path, task: KeywordTask, samples: torch.Tensor) -> Verification:
     """Compare on real clips `(clips, n)` float32; ModelError when anything is off by more than TOLERANCE.
 
-    The golden test is passed by loading; batches of several sizes show that the batch is dynamic. A streaming network is
-    held against the same network on windows: stride by stride for the logits, in one block for the posteriors.
+    The golden test is passed by loading; batches of several sizes show that the batch is dynamic. A streaming
+    network is held against the same one on windows: stride by stride for logits, in one block for posteriors.
     """
     model = KeywordModel.load(path)
     samples = samples[:, : task.config.samples(task.frames)]  # the runtime takes the middle of longer clips

@@ -85,7 +85,8 @@ class KeywordSpotter:
         return events
 
     def hear(self, signal: Floats) -> Iterator[list[Due]]:
-        """The first half of `push`: `(n,)` samples in [-1, 1) -> the runs of the network that they make due, a second at a time.
+        """The first half of `push`: `(n,)` samples in [-1, 1) -> the runs of the network that they make due, a
+        second at a time.
 
         `SpotterPool` makes those of many streams at once. All must be taken, and handed to `decide` in their order.
         """
@@ -100,7 +101,7 @@ class KeywordSpotter:
                 yield due
 
     def decide(self, due: Due, posteriors: Floats, states: States) -> list[KeywordEvent]:
-        """The second half: what came of one run, `(answers, labels)`, and the states it left -> the events that fell."""
+        """The second half: what a run gave, `(answers, labels)`, and the states it left -> the events that fell."""
         answers = due.answers
         posteriors = posteriors[-len(answers) :]
         self.posteriors = posteriors[-1]

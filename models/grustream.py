@@ -8,7 +8,7 @@ neither overlap in time nor keep anything, and all of the memory is the recurren
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from itertools import pairwise
 
 from torch import nn
 
@@ -53,7 +53,7 @@ class GRUStream(StreamingNetwork):
         super().__init__(
             nn.Sequential(
                 *join_frames(bins, stem, width),
-                *(Recurrent(inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)),
+                *(Recurrent(inputs, outputs) for inputs, outputs in pairwise(sizes)),
                 nn.Dropout(dropout),
                 nn.Conv2d(sizes[-1], labels, 1),
             )

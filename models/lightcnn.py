@@ -67,14 +67,14 @@ class LightCNN(nn.Module):
     def streamed(self) -> nn.Sequential:
         """The layers that a stream is pushed through, with copies of the classifier's weights.
 
-        Nothing is padded, and three poolings halve the frames: a window that is 8 frames further holds the same maps, but
-        for one column. So the maps are computed once, and the classifier is a convolution over their last columns. ModelError
-        where the poolings leave frames over, so that the windows of a stream do not line up.
+        Nothing is padded, and three poolings halve the frames: a window that is 8 frames further holds the same maps,
+        but for one column. So the maps are computed once, and the classifier is a convolution over their last columns.
+        ModelError where the poolings leave frames over, so that the windows of a stream do not line up.
         """
         if (self.frames - 2) % 8:
             raise ModelError(
-                f"a window of {self.frames} frames cannot be exported as a streaming network: its poolings leave frames "
-                "over; expected 2 and a multiple of 8"
+                f"a window of {self.frames} frames cannot be exported as a streaming network: its poolings leave "
+                "frames over; expected 2 and a multiple of 8"
             )
         first, *others = self.classifier
         frames, bins = self.map

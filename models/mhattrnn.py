@@ -11,7 +11,7 @@ from models.registry import register
 
 
 class BidirectionalGRU(nn.GRU):
-    """torch's, from `(batch, frames, inputs)` to `(batch, frames, 2 * hidden_size)`, exported as one operator a layer."""
+    """torch's, from `(batch, frames, inputs)` to `(batch, frames, 2 * hidden_size)`, exported as one operator each."""
 
     def __init__(self, inputs: int, units: int, layers: int) -> None:
         super().__init__(inputs, units, layers, batch_first=True, bidirectional=True)

@@ -1,8 +1,8 @@
 """Networks that compute every frame once: layers that commute with shifts by a stride, and what they keep in between.
 
-On a window, such layers are what they are: convolutions and poolings without padding over time, whose last column is the
-answer. On a stream, each of them needs the newest frames of its own input once more. Those are kept, in a ring, and put
-in front of the next block; nothing else is computed, and so nothing else comes out.
+On a window, such layers are what they are: convolutions and poolings without padding over time, whose last column is
+the answer. On a stream, each of them needs the newest frames of its own input once more. Those are kept and put in
+front of the next block; nothing else is computed, and so nothing else comes out.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def streamed(network: nn.Module) -> nn.Sequential:
 
 
 class Step(nn.Module):
-    """What is computed for a block of a stream: whole strides and states in, an answer for each stride and states out."""
+    """A block of a stream: whole strides and states in, an answer for each stride and states out."""
 
     def __init__(self, layers: nn.Sequential) -> None:
         super().__init__()

@@ -142,7 +142,7 @@ def test_what_pads_over_time_is_refused(name: str) -> None:
 
 
 def test_windows_that_do_not_line_up_are_refused() -> None:
-    with pytest.raises(ModelError, match="window of 99 frames .* expected 2 and a multiple of 8"):
+    with pytest.raises(ModelError, match=r"window of 99 frames .* expected 2 and a multiple of 8"):
         step_of(find_architecture("lightcnn-spectrogram").build(99, 161, 12))
 
 

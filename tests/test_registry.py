@@ -21,7 +21,7 @@ from models.task import KeywordTask
 WIDER = (
     *("bcresnet-1.5", "bcresnet-2", "bcresnet-3", "bcresnet-6", "bcresnet-8", "tcresnet8-1.5", "tcresnet14-1.5"),
     *("dscnn-m", "dscnn-l", "res8", "res15", "res26", "res15-narrow", "res26-narrow", "kwt-2", "kwt-3"),
-    *("matchboxnet-3x2x64", "matchboxnet-6x2x64", "compact", "compact-large"),
+    *("matchboxnet-3x2x64", "matchboxnet-6x2x64", "compact", "compact-large", "tcresnet-stream-wide"),
 )
 """graphs of a narrower one, which `make test` exports: each export takes seconds"""
 

@@ -43,6 +43,11 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 48 $(TAUGHT) $(UNMASKED)
 	touch $@
 
+# A streaming network (docs/adr/0011-streaming-networks.md); none ships yet.
+runs/gru-stream-%/done: $(TEACHERS:%=%/done)
+	$(LEARN) gru-stream --epochs 120 --learning-rate 4e-3 $(TAUGHT)
+	touch $@
+
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one. All runs take the
 # same number of steps: without some of the clips an epoch would be shorter.
 ABLATE := $(BIN)/python -m models.ablate

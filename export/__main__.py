@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from export.onnx import build_metadata, update_checksums, write
+from export.onnx import build_metadata, to_onnx, update_checksums, write
+from export.streaming import step_of, streaming_metadata, to_streaming_onnx
 from kws_stream.config import DecoderConfig, GateConfig, KeywordThreshold
 from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import wilson_interval
@@ -22,6 +23,7 @@ from models.dataset import list_clips
 from models.labels import LABELS, UNKNOWN
 from models.recipe import read_recipe
 from models.recordings import load_clips
+from models.streaming import StreamingNetwork
 from models.task import KeywordTask, load_checkpoint
 
 LICENCE = "CC BY 4.0"
@@ -53,6 +55,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar="N",
         help="unknown words expected for every utterance of one keyword: fewer let more keywords through, and more "
         "unknown words, too (default: %(default)s; training had more; nothing is shifted with --no-calibration)",
+    )
+    parser.add_argument(
+        "--streaming",
+        action=argparse.BooleanOptionalAction,
+        help="a graph that goes on from states and computes each frame once, or one that sees windows (default: as the "
+        "network was made; a Light CNN can be either)",
     )
     return parser.parse_args(arguments)
 
@@ -145,6 +153,9 @@ def export(options: argparse.Namespace) -> None:
     corpus = options.data or task.hparams["corpus"]
     if corpus is None:
         raise ModelError("the checkpoint names no corpus; give a folder of real clips to verify on (--data)")
+    streaming = isinstance(task.network, StreamingNetwork) if options.streaming is None else options.streaming
+    if streaming:
+        step_of(task.network)  # refuses what cannot be streamed before anything is measured
     validation = load(Path(corpus))
     calibration = calibrate(task, validation, options.unknown_ratio) if options.calibration else None
     logits = answer(task, validation.samples)
@@ -152,8 +163,13 @@ def export(options: argparse.Namespace) -> None:
     if calibration:
         accuracy["calibration"] = calibration
     metadata = build_metadata(task, options.licence, accuracy, decoder, GateConfig())
+    if streaming:
+        step = step_of(task.network)
+        model = to_streaming_onnx(step, streaming_metadata(step, metadata))
+    else:
+        model = to_onnx(task, metadata)
     samples = validation.samples[:: max(1, len(validation.samples) // 256)]
-    result = write(task, metadata, options.output, samples)
+    result = write(model, task, options.output, samples)
     update_checksums(options.output)
     print(
         f"{options.output}: {options.output.stat().st_size / 1e6:.2f} MB, verified on {result.clips} clips "

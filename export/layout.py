@@ -26,7 +26,12 @@ class Layout:
 
     @classmethod
     def of(cls, metadata: ModelMetadata) -> Layout:
-        """The layout for a model; ModelError when its contexts do not overlap, so that nothing could be kept."""
+        """The layout for a model; ModelError for a streaming one, which keeps its own states, and when its contexts do
+        not overlap, so that nothing could be kept."""
+        if metadata.streaming:
+            raise ModelError(
+                "expected a network that sees windows, got a streaming one; no pipeline is made of those yet"
+            )
         if metadata.stride_frames >= metadata.context_frames:
             raise ModelError(
                 f"expected a context longer than the stride of {metadata.stride_frames} frames, "

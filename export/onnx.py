@@ -7,12 +7,14 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from torch import nn
 
 from export.golden import golden_samples
 from export.verify import Verification, verify
@@ -56,13 +58,27 @@ def build_metadata(
 def to_onnx(task: KeywordTask, metadata: ModelMetadata) -> onnx.ModelProto:
     """The network, from `features` `(batch, 1, frames, bins)` to `logits` `(batch, labels)`."""
     example = torch.zeros(2, 1, task.frames, task.config.bins)
-    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):  # the exporter's own progress
+    shapes = ({0: torch.export.Dim("batch", min=1)},)
+    return trace(task.network, (example,), metadata, ["features"], ["logits"], shapes)
+
+
+def trace(
+    network: nn.Module,
+    example: tuple[torch.Tensor, ...],
+    metadata: ModelMetadata,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic_shapes: tuple[Any, ...],
+) -> onnx.ModelProto:
+    """The graph of a network as torch's exporter finds it with `example`, cleaned of this machine, with `metadata`."""
+    with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # its own progress
+        warnings.filterwarnings("ignore", "# The axis name")  # states share the batch of the features
         program = torch.onnx.export(
-            task.network,
-            (example,),
-            input_names=["features"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            network,
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic_shapes,
             dynamo=True,
         )
     assert program is not None
@@ -82,13 +98,13 @@ def oldest_format(model: onnx.ModelProto) -> int:
     return onnx.helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
 
 
-def write(task: KeywordTask, metadata: ModelMetadata, output: Path, clips: torch.Tensor) -> Verification:
-    """Export, verify on real clips `(clips, n)`, and only then put the file in its place, whole or not at all.
+def write(model: onnx.ModelProto, task: KeywordTask, output: Path, clips: torch.Tensor) -> Verification:
+    """Verify an exported `model` on real clips `(clips, n)`; only then put the file in its place, whole or not at all.
 
     Raises ModelError when the verification fails; `output` is then what it was before.
     """
     with replacing(output) as part:
-        part.write_bytes(to_onnx(task, metadata).SerializeToString())
+        part.write_bytes(model.SerializeToString())
         return verify(part, task, clips)
 
 

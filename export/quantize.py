@@ -141,6 +141,8 @@ def quantize(options: argparse.Namespace) -> None:
         raise ModelError(f"{path}: expected the labels {' '.join(LABELS)}, got {' '.join(metadata.labels)}")
     if "quantization" in metadata.training:
         raise ModelError(f"{path}: has 8 bits already; quantise the model that it was made from")
+    if metadata.streaming:
+        raise ModelError(f"{path}: a streaming network; only those that see windows are quantised so far")
     clips = choose_clips(list_clips(options.data, "train"), options.clips)
     validation = load(options.data)
     model = quantize_graph(path, (source.features(read_mono(clip.path)) for clip in clips), options.method)

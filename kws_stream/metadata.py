@@ -18,6 +18,8 @@ from kws_stream.config import DecoderConfig, FrontendConfig, GateConfig, Keyword
 from kws_stream.errors import ModelError
 
 FORMAT = 1
+STREAMING_FORMAT = 2
+"""of files that hold a streaming network: a runtime that knows windows only says that it is too old for them"""
 PREFIX = "kws."
 UNKNOWN = "unknown"
 NO_KEYWORDS = frozenset({"silence", UNKNOWN})
@@ -36,6 +38,15 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class Streaming:
+    """How a network that goes on from states is run on a stream (ADR 11)."""
+
+    renewal_strides: int | None
+    """Every so many strides since the first answer, it begins anew with the last context; None for a network that
+    forgets by itself what lies before the context."""
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """The contents of `metadata_props`."""
 
@@ -44,7 +55,7 @@ class ModelMetadata:
 
     frontend: FrontendConfig
     context_frames: int
-    """frames that the network sees at once"""
+    """frames that the network sees at once; that a streaming one must have heard for an answer that counts"""
 
     stride_frames: int
     """frames between two inferences"""
@@ -60,10 +71,19 @@ class ModelMetadata:
     accuracy: dict[str, Any]
     """measured figures, each with the data it was measured on"""
 
+    streaming: Streaming | None = None
+    """None for a network that sees windows; others take whole strides and their own states"""
+
     @property
     def keywords(self) -> tuple[str, ...]:
         """The labels that can become events."""
         return tuple(label for label in self.labels if label not in NO_KEYWORDS)
+
+    @property
+    def lead_frames(self) -> int:
+        """Frames of zeros in front of the context with which a streaming network begins: it takes whole strides. They
+        are older than the context, and so part of no answer that counts."""
+        return -self.context_frames % self.stride_frames if self.streaming else 0
 
     def to_props(self) -> dict[str, str]:
         """Key and JSON value of each property."""
@@ -78,7 +98,7 @@ class ModelMetadata:
             "outputs": self.golden.outputs,
         }
         values = {
-            "format": FORMAT,
+            "format": STREAMING_FORMAT if self.streaming else FORMAT,
             "labels": self.labels,
             "frontend": asdict(self.frontend),
             "context_frames": self.context_frames,
@@ -91,6 +111,8 @@ class ModelMetadata:
             "training": self.training,
             "accuracy": self.accuracy,
         }
+        if self.streaming:
+            values["streaming"] = asdict(self.streaming)
         return {PREFIX + key: json.dumps(value) for key, value in values.items()}
 
     @classmethod
@@ -109,8 +131,10 @@ class ModelMetadata:
             )
         try:
             values = {key: json.loads(props[PREFIX + key]) for key in _KEYS}
-            if values["format"] != FORMAT:
-                raise ModelError(f"format {values['format']}, this version reads {FORMAT}; update kws-stream")
+            if values["format"] not in (FORMAT, STREAMING_FORMAT):
+                known = f"{FORMAT} and {STREAMING_FORMAT}"
+                raise ModelError(f"format {values['format']}, this version reads {known}; update kws-stream")
+            streaming = json.loads(props[PREFIX + "streaming"]) if values["format"] == STREAMING_FORMAT else None
             decoder, golden = values["decoder"], values["golden"]
             return cls(
                 labels=tuple(values["labels"]),
@@ -132,6 +156,7 @@ class ModelMetadata:
                 licence=values["licence"],
                 training=values["training"],
                 accuracy=values["accuracy"],
+                streaming=streaming and Streaming(**streaming),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(

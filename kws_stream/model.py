@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from kws_stream.frontend import log_mel, to_float
 from kws_stream.metadata import ModelMetadata
 
 Floats = NDArray[np.float32]
+States = tuple[Floats, ...]
+"""What a streaming network keeps of one stream, each `(1, ...)`; nothing for a network that sees windows."""
 TOLERANCE = 1e-3
 """how far the golden outputs may be off: other processors round otherwise, a wrong front end is off by whole units"""
 QUANTIZED_TOLERANCE = 0.2
@@ -24,14 +27,23 @@ next step, they move by steps, too"""
 
 
 class KeywordModel:
-    """Features in, posteriors out. Holds no state of a stream, so that many spotters may share one."""
+    """Features in, posteriors out. Holds no state of a stream, so that many spotters may share one.
+
+    A network sees windows, or it is a streaming one: then it goes on, stride by stride, from the states that it left.
+    Which of both is told by the metadata, and concerns nobody who calls `predict` and `classify`.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession, metadata: ModelMetadata, name: str) -> None:
         self.metadata = metadata
         self.name = name
         self._session = session
-        self._input = session.get_inputs()[0].name
-        self._outputs = [session.get_outputs()[0].name]
+        features, *states = session.get_inputs()
+        self._input = features.name
+        self._states = [state.name for state in states]
+        self._outputs = [output.name for output in session.get_outputs()[: 1 + len(states)]]
+        sizes = [[size if isinstance(size, int) else 1 for size in state.shape] for state in states]
+        self.initial: States = tuple(np.zeros(size, np.float32) for size in sizes)
+        """The states at the beginning of a stream."""
         # Dynamic quantisation takes its ranges from everything that is in a batch.
         facts = metadata.training.get("quantization")
         self._alone = isinstance(facts, dict) and facts.get("method") == "dynamic"
@@ -61,13 +73,44 @@ class KeywordModel:
         return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def predict(self, features: Floats) -> Floats:
-        """Posteriors `(batch, labels)` of contexts `(batch, frames, bins)`, whatever else is in the batch."""
-        batches = [context[None] for context in features] if self._alone else [features]
-        outputs = np.concatenate(
-            [self._session.run(self._outputs, {self._input: batch[:, None]})[0] for batch in batches]
-        )
+        """Posteriors `(batch, labels)` of contexts `(batch, frames, bins)`, whatever else is in the batch.
+
+        Of a streaming network, they are its last answer to a stream that begins with the context.
+        """
+        posteriors, _ = self.answer(self._lead(features), [self.initial] * len(features))
+        last: Floats = posteriors[:, -1]
+        return last
+
+    def answer(self, features: Floats, states: Sequence[States]) -> tuple[Floats, list[States]]:
+        """Posteriors `(batch, answers, labels)` for features `(batch, frames, bins)`, and the states that are left.
+
+        `states`: of each row, those that it goes on from: `initial`, or what an earlier call left. A streaming network
+        takes whole strides, and answers after each; one that sees windows answers once, and leaves nothing.
+        """
+        rows = [slice(row, row + 1) for row in range(len(features))] if self._alone else [slice(0, len(features))]
+        parts = [self._run(features[part], states[part]) for part in rows]
+        outputs = parts[0][0] if len(parts) == 1 else np.concatenate([outputs for outputs, _ in parts])
+        if outputs.ndim == 2:
+            outputs = outputs[:, None]  # (batch, 1, labels)
         posteriors: Floats = outputs if self.metadata.output == "softmax" else softmax(outputs)
-        return posteriors
+        return posteriors, [state for _, left in parts for state in left]
+
+    def _lead(self, features: Floats) -> Floats:
+        """Contexts `(batch, frames, bins)` as a stream begins with them."""
+        lead = self.metadata.lead_frames
+        return np.pad(features, ((0, 0), (lead, 0), (0, 0))) if lead else features
+
+    def _run(self, features: Floats, states: Sequence[States]) -> tuple[Floats, list[States]]:
+        """What the network gives, `(batch, labels)` or `(batch, answers, labels)`, and the states of each row."""
+        feed = {self._input: features[:, None]}  # (batch, 1, frames, bins)
+        if len(states) == 1:
+            feed.update(zip(self._states, states[0], strict=True))
+            outputs, *left = self._session.run(self._outputs, feed)
+            return outputs, [tuple(left)]
+        for name, *values in zip(self._states, *states, strict=True):
+            feed[name] = np.concatenate(values)
+        outputs, *left = self._session.run(self._outputs, feed)
+        return outputs, [tuple(state[row : row + 1] for state in left) for row in range(len(features))]
 
     def classify(self, samples: NDArray[np.generic]) -> Floats:
         """Posteriors `(labels,)` of one clip `(n,)` at the model's sample rate.
@@ -85,16 +128,34 @@ class KeywordModel:
         clip = to_float(samples)[start : start + context]
         return log_mel(np.pad(clip, (0, context - len(clip))), self.metadata.frontend)
 
+    def outputs(self, features: Floats) -> Floats:
+        """What the network gives for contexts `(batch, frames, bins)`, `(batch, labels)`: `predict` before its softmax.
+
+        A streaming network is asked stride by stride, so that what it keeps in between is part of the answer.
+        """
+        states = [self.initial] * len(features)
+        if self.metadata.streaming is None:
+            return self._run(features, states)[0]
+        features, stride = self._lead(features), self.metadata.stride_frames
+        for start in range(0, features.shape[1], stride):
+            outputs, states = self._run(features[:, start : start + stride], states)
+        last: Floats = outputs[:, -1]
+        return last
+
     def _check(self) -> None:
         """Refuse a network that does not fit its metadata or gives other numbers than it must."""
         metadata = self.metadata
         count = len(metadata.labels)
-        features = self.features(metadata.golden.samples)[None, None]  # (1, 1, frames, bins)
+        features = self.features(metadata.golden.samples)[None]  # (1, frames, bins)
+        if bool(self._states) != bool(metadata.streaming):
+            told = "a streaming network" if metadata.streaming else "one that sees windows"
+            raise ModelError(f"takes {len(self._states)} states, but its metadata tell of {told}; export it again")
         try:
-            (outputs,) = self._session.run(self._outputs, {self._input: features})
+            outputs = self.outputs(features)
         except Exception as error:
             raise ModelError(
-                f"does not accept features of shape {features.shape} as its metadata says ({_first_line(error)})"
+                f"does not accept features of shape {features[:, None].shape} as its metadata says "
+                f"({_first_line(error)})"
             ) from error
         if outputs.shape != (1, count):
             raise ModelError(f"expected {count} outputs, one a label, got shape {outputs.shape}; export it again")
@@ -142,9 +203,9 @@ def golden_tolerance(metadata: ModelMetadata) -> float:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Row-wise over `(batch, labels)`."""
-    exponentials: Floats = np.exp(logits - logits.max(1, keepdims=True))
-    result: Floats = exponentials / exponentials.sum(1, keepdims=True)
+    """Over the labels, the last axis."""
+    exponentials: Floats = np.exp(logits - logits.max(-1, keepdims=True))
+    result: Floats = exponentials / exponentials.sum(-1, keepdims=True)
     return result
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from itertools import groupby
-from operator import itemgetter
 from typing import TypeVar
 
 import numpy as np
@@ -14,13 +12,14 @@ from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import AudioError, KwsError
 from kws_stream.events import KeywordEvent
 from kws_stream.frontend import to_float
+from kws_stream.hearing import Due
 from kws_stream.model import KeywordModel
-from kws_stream.spotter import Due, KeywordSpotter
+from kws_stream.spotter import KeywordSpotter, batches, infer
 
 Floats = NDArray[np.float32]
 Stream = TypeVar("Stream", bound=Hashable)
 LARGEST_BATCH = 32
-"""Inferences of one call of the network: more gain nothing, since their maps no longer fit the caches (ADR 9)"""
+"""Runs of one call of the network: more gain nothing, since their maps no longer fit the caches (ADR 9)"""
 
 
 class SpotterPool:
@@ -42,7 +41,7 @@ class SpotterPool:
         self.inferences: int = 0
         """Inferences that `push` made so far, for all streams that are or were in the pool."""
         self.calls: int = 0
-        """Calls of `KeywordModel.predict` that they took."""
+        """Calls of the network that they took."""
 
     def add(self, stream: Hashable) -> KeywordSpotter:
         """A new stream under any name that a dict would take. Raises KwsError when the name is taken."""
@@ -84,15 +83,15 @@ class SpotterPool:
         """
         signals = {stream: self._signal(stream, samples) for stream, samples in blocks.items()}
         events: dict[Stream, list[KeywordEvent]] = {stream: [] for stream in signals}
-        waiting: list[tuple[Stream, Due]] = []
+        names = {self._spotters[stream]: stream for stream in signals}
+        waiting: list[tuple[KeywordSpotter, Due]] = []
         for stream, signal in signals.items():
             for due in self._spotters[stream].hear(signal):
-                waiting += [(stream, inference) for inference in due]
+                waiting += [(self._spotters[stream], run) for run in due]
                 while len(waiting) >= LARGEST_BATCH:
-                    self._infer(waiting[:LARGEST_BATCH], events)
+                    self._infer(waiting[:LARGEST_BATCH], names, events)
                     del waiting[:LARGEST_BATCH]
-        if waiting:
-            self._infer(waiting, events)
+        self._infer(waiting, names, events)
         return events
 
     def _signal(self, stream: Hashable, samples: NDArray[np.generic]) -> Floats:
@@ -102,13 +101,15 @@ class SpotterPool:
         except AudioError as error:
             raise AudioError(f"stream {stream!r}: {error}") from error
 
-    def _infer(self, batch: list[tuple[Stream, Due]], events: dict[Stream, list[KeywordEvent]]) -> None:
-        """One call of the network; each stream decides on its rows, and its events are added."""
-        posteriors = self.model.predict(np.stack([inference.context for _, inference in batch]))  # (batch, labels)
-        self.calls += 1
-        self.inferences += len(batch)
-        done = 0
-        for stream, group in groupby(batch, itemgetter(0)):
-            due = [inference for _, inference in group]
-            events[stream] += self._spotters[stream].decide(due, posteriors[done : done + len(due)])
-            done += len(due)
+    def _infer(
+        self,
+        waiting: list[tuple[KeywordSpotter, Due]],
+        names: Mapping[KeywordSpotter, Stream],
+        events: dict[Stream, list[KeywordEvent]],
+    ) -> None:
+        """Make the runs that are due, together where that can be; events are added to those of their streams."""
+        for batch in batches(waiting):
+            self.calls += 1
+            self.inferences += sum(len(due.answers) for _, due in batch)
+            for spotter, fell in infer(self.model, batch):
+                events[names[spotter]] += fell

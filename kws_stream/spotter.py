@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,25 +13,13 @@ from kws_stream.decoder import PosteriorDecoder
 from kws_stream.events import KeywordEvent
 from kws_stream.frontend import StreamingLogMel, to_float
 from kws_stream.gate import Span, SpeechGate
-from kws_stream.model import KeywordModel
+from kws_stream.hearing import Answer, Due, Hearing
+from kws_stream.model import KeywordModel, States
 from kws_stream.near_miss import NearMisses
 
 Floats = NDArray[np.float32]
 LONGEST_MS = 1000
 """Longer pushes are cut, so that memory does not grow with them; nothing is gained by longer pieces (ADR 9)."""
-
-
-class Due(NamedTuple):
-    """An inference that is to be made."""
-
-    context: Floats
-    """`(frames, bins)` that the network shall see"""
-
-    end: int
-    """position where the context ends, in samples since the stream began"""
-
-    decided: int
-    """position at which it was known that the inference will be made"""
 
 
 class KeywordSpotter:
@@ -53,7 +41,7 @@ class KeywordSpotter:
         self.model = model
         metadata = model.metadata
         self._config = metadata.frontend
-        self._context = metadata.context_frames
+        self._hearing = Hearing(metadata)
         self._stride = metadata.stride_frames
         rate = self._config.sample_rate
         self._longest = LONGEST_MS * rate // 1000
@@ -77,9 +65,10 @@ class KeywordSpotter:
         self._spans: list[Span] = []
         self._origin: int = 0  # samples in front of the last loss
         self._position: int = 0  # samples since then
-        self._features: Floats = np.empty((0, self._config.bins), np.float32)
-        self._dropped = 0  # frames that came before the first of _features
-        self._next = self._context  # frames up to the next inference
+        self._hearing.reset()
+        self._next = self.model.metadata.context_frames  # frames up to the next inference
+        self.states: States = self.model.initial
+        """What the network goes on from."""
         self.inferences: int = 0
         """Inferences since the stream began."""
         self.posteriors = np.zeros(len(self.model.metadata.labels), np.float32)
@@ -103,30 +92,36 @@ class KeywordSpotter:
         events: list[KeywordEvent] = []
         self.near_misses = []
         for due in self.hear(to_float(samples)):
-            events += self.decide(due, self.model.predict(np.stack([inference.context for inference in due])))
+            for batch in batches([(self, run) for run in due]):
+                for _, fell in infer(self.model, batch):
+                    events += fell
         return events
 
     def hear(self, signal: Floats) -> Iterator[list[Due]]:
-        """The first half of `push`: `(n,)` samples in [-1, 1) -> the inferences that they make due, a second at a time.
+        """The first half of `push`: `(n,)` samples in [-1, 1) -> the runs of the network that they make due, a
+        second at a time.
 
         `SpotterPool` makes those of many streams at once. All must be taken, and handed to `decide` in their order.
         """
         for start in range(0, len(signal), self._longest):
             piece = signal[start : start + self._longest]
             self._position += len(piece)
-            self._features = np.concatenate((self._features, self._frontend.push(piece)))
+            self._hearing.push(self._frontend.push(piece))
             self._spans += self._gate.push(piece)
-            due = self._due()
-            self._forget()
+            due = self._hearing.due(self._wanted())
+            self._hearing.forget(self._next)
             if due:
                 yield due
 
-    def decide(self, due: Sequence[Due], posteriors: Floats) -> list[KeywordEvent]:
-        """The second half: what came of the inferences, `(inferences, labels)` -> the events that fell."""
+    def decide(self, due: Due, posteriors: Floats, states: States) -> list[KeywordEvent]:
+        """The second half: what a run gave, `(answers, labels)`, and the states it left -> the events that fell."""
+        answers = due.answers
+        posteriors = posteriors[-len(answers) :]
         self.posteriors = posteriors[-1]
-        self.inferences += len(due)
-        decided = [inference.decided for inference in due]
-        events = self._decoder.push(posteriors, [inference.end for inference in due], decided)
+        self.states = states
+        self.inferences += len(answers)
+        decided = [answer.decided for answer in answers]
+        events = self._decoder.push(posteriors, [answer.end for answer in answers], decided)
         if self._near is not None:
             self.near_misses += self._near.push(self._decoder.scores, decided, events)
         return events
@@ -138,28 +133,50 @@ class KeywordSpotter:
         self.reset()
         self._origin, self.inferences = origin, inferences
 
-    def _due(self) -> list[Due]:
-        """The inferences that can be made and that the gate lets through; others that it never will are given up."""
-        due = []
+    def _wanted(self) -> list[Answer]:
+        """The answers that can be had and that the gate lets through; others that it never will are given up."""
+        wanted = []
         stride = self._stride * self._config.hop
-        frames = self._dropped + len(self._features)
-        while self._next <= frames:
+        while self._next <= self._hearing.frames:
             end = self._config.samples(self._next)
             while self._spans and self._spans[0].stop < end:
                 self._spans.pop(0)
             if self._spans and self._spans[0].start < end:
-                stop = self._next - self._dropped  # frames, in _features
-                context = self._features[stop - self._context : stop]
                 decided = max(end, self._spans[0].known_at)
-                due.append(Due(context, self._origin + end, self._origin + decided))
+                wanted.append(Answer(self._next, self._origin + end, self._origin + decided))
             elif not self._spans and self._position < end + self._gate.delay + stride:
                 break  # a look-back may still reach it
             self._next += self._stride
-        return due
+        return wanted
 
-    def _forget(self) -> None:
-        """Drop the frames that no later inference needs."""
-        needless = self._next - self._context - self._dropped
-        if needless > 0:
-            self._features = self._features[needless:]
-            self._dropped += needless
+
+def batches(waiting: Sequence[tuple[KeywordSpotter, Due]]) -> Iterator[list[tuple[KeywordSpotter, Due]]]:
+    """Runs that the network can make together: of equal length, and those of one stream after each other where one may
+    go on from what the other leaves."""
+    if len(waiting) == 1:  # a stream alone, in real time
+        yield list(waiting)
+        return
+    turns: Counter[KeywordSpotter] = Counter()
+    groups: dict[tuple[int, int], list[tuple[KeywordSpotter, Due]]] = {}
+    for spotter, due in waiting:
+        groups.setdefault((turns[spotter], len(due.features)), []).append((spotter, due))
+        if spotter.states:
+            turns[spotter] += 1
+    for turn in sorted(groups):
+        yield groups[turn]
+
+
+def infer(
+    model: KeywordModel, batch: Sequence[tuple[KeywordSpotter, Due]]
+) -> Iterator[tuple[KeywordSpotter, list[KeywordEvent]]]:
+    """One call of the network; each spotter decides on its row, and the events that fell."""
+    for (spotter, due), (posteriors, states) in zip(batch, answer(model, batch), strict=True):
+        yield spotter, spotter.decide(due, posteriors, states)
+
+
+def answer(model: KeywordModel, batch: Sequence[tuple[KeywordSpotter, Due]]) -> Iterator[tuple[Floats, States]]:
+    """One call of the network: of each run the posteriors `(answers, labels)`, and the states that it leaves."""
+    rows = [due.features[None] for _, due in batch]
+    features = rows[0] if len(rows) == 1 else np.concatenate(rows)  # (batch, frames, bins)
+    states = [model.initial if due.fresh else spotter.states for spotter, due in batch]
+    return zip(*model.answer(features, states), strict=True)

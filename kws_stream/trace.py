@@ -14,7 +14,7 @@ from kws_stream.errors import AudioError
 from kws_stream.events import KeywordEvent
 from kws_stream.model import KeywordModel
 from kws_stream.sources import Source
-from kws_stream.spotter import KeywordSpotter
+from kws_stream.spotter import KeywordSpotter, answer, batches
 
 Floats = NDArray[np.float32]
 
@@ -67,11 +67,13 @@ def record(model: KeywordModel, source: Source, gate: GateConfig | None = None) 
         if block.lost:
             everything.skip(block.lost)
             gated.skip(block.lost)
-        for due in everything.hear(block.samples):
-            posteriors.append(model.predict(np.stack([inference.context for inference in due])))
-            ends += [inference.end for inference in due]
-        for due in gated.hear(block.samples):
-            decided.update((inference.end, inference.decided) for inference in due)
+        for runs in everything.hear(block.samples):
+            for batch in batches([(everything, run) for run in runs]):
+                for (_, due), (rows, everything.states) in zip(batch, answer(model, batch), strict=True):
+                    posteriors.append(rows[-len(due.answers) :])
+                    ends += [wanted.end for wanted in due.answers]
+        for runs in gated.hear(block.samples):
+            decided.update((wanted.end, wanted.decided) for due in runs for wanted in due.answers)
     if not ends:
         needed = config.samples(model.metadata.context_frames) / config.sample_rate
         raise AudioError(

@@ -13,6 +13,7 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor, nn
 
 from kws_stream.evaluation import expected_calibration_error
+from models.streaming import streamed
 
 FOLDS = 2
 
@@ -31,6 +32,15 @@ class Scaled(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.network(features) / self.temperature + self.shift  # (batch, labels)
+
+    def streamed(self) -> nn.Sequential:
+        """The layers that a stream is pushed through. A batch norm at rest is a scale and a shift, too, and onnxruntime
+        folds it into the convolution in front of it: a node less. ModelError where the network has no such layers."""
+        affine = nn.BatchNorm2d(len(self.shift))
+        affine.running_var = torch.ones_like(self.shift) - affine.eps
+        affine.weight.data.fill_(1 / self.temperature)
+        affine.bias.data.copy_(self.shift)
+        return nn.Sequential(*streamed(self.network), affine).eval()
 
 
 def prior_shift(trained: Sequence[float], expected: Sequence[float]) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ FAMILIES = (
     *("lightcnn", "mnist", "imagenet"),
     *("dense", "sainath", "vgg", "recurrent", "crnn", "dilated", "voice", "adaptive"),
     *("bcresnet", "tcresnet", "matchboxnet", "dscnn", "resnet", "mhattrnn", "kwt", "compact"),
+    *("grustream", "causal"),
 )
 """Modules of this package whose import registers architectures."""
 

@@ -21,9 +21,7 @@ class GRU(nn.GRU):
         if not torch.onnx.is_in_onnx_export():
             return super().forward(sequence)[0]
         for layer in range(self.num_layers):
-            # ONNX has the update gate before the reset gate, torch behind it.
-            weights = (_stack(self, name, layer, gates=(1, 0, 2)) for name in ("weight_ih", "weight_hh"))
-            sequence = _operate(self, "GRU", sequence, (*weights, _biases(self, layer, gates=(1, 0, 2))))
+            sequence = _operate(self, "GRU", sequence, gru_weights(self, layer))
         return sequence
 
 
@@ -42,16 +40,23 @@ class LSTM(nn.LSTM):
                 warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")  # nor need be
                 return super().forward(sequence)[0]
         order = (0, 3, 1, 2)  # ONNX: input, output, forget, cell; torch: input, forget, cell, output
-        inputs, state = (_stack(self, name, 0, order) for name in ("weight_ih", "weight_hh"))
+        inputs, state = (_stack_gates(self, name, 0, order) for name in ("weight_ih", "weight_hh"))
         if not self.proj_size:
-            return _operate(self, "LSTM", sequence, (inputs, state, _biases(self, 0, order)))
+            return _operate(self, "LSTM", sequence, (inputs, state, _stack_biases(self, 0, order)))
         # ONNX has none, either. What the gates make of a projected state they can make of the whole state at once.
         projection = self.get_parameter("weight_hr_l0")  # (projection, units)
-        whole = _operate(self, "LSTM", sequence, (inputs, state @ projection, _biases(self, 0, order)))
+        whole = _operate(self, "LSTM", sequence, (inputs, state @ projection, _stack_biases(self, 0, order)))
         return whole @ projection.mT
 
 
-def _stack(layers: nn.RNNBase, name: str, layer: int, gates: tuple[int, ...]) -> Tensor:
+def gru_weights(layers: nn.GRU, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of inputs and of states, and the biases, as ONNX has them: the update gate before the reset gate, not behind."""
+    order = (1, 0, 2)
+    inputs, states = (_stack_gates(layers, name, layer, order) for name in ("weight_ih", "weight_hh"))
+    return inputs, states, _stack_biases(layers, layer, order)
+
+
+def _stack_gates(layers: nn.RNNBase, name: str, layer: int, gates: tuple[int, ...]) -> Tensor:
     """A parameter of one layer with the gates in another order, `(directions, gates * units, ...)`."""
     directions = ("", "_reverse") if layers.bidirectional else ("",)
     both = torch.stack([getattr(layers, f"{name}_l{layer}{direction}") for direction in directions])
@@ -59,9 +64,9 @@ def _stack(layers: nn.RNNBase, name: str, layer: int, gates: tuple[int, ...]) ->
     return torch.cat([parts[gate] for gate in gates], 1)
 
 
-def _biases(layers: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Tensor:
-    """Those of inputs and states in one row."""
-    return torch.cat([_stack(layers, name, layer, gates) for name in ("bias_ih", "bias_hh")], 1)
+def _stack_biases(layers: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> Tensor:
+    """Biases of inputs and of states in one row, `(directions, 2 * gates * units)`."""
+    return torch.cat([_stack_gates(layers, name, layer, gates) for name in ("bias_ih", "bias_hh")], 1)
 
 
 def _operate(layers: nn.RNNBase, operator: str, sequence: Tensor, weights: tuple[Tensor, ...]) -> Tensor:

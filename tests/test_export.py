@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,12 +13,15 @@ import lightning as L
 import numpy as np
 import onnx
 import pytest
+import soundfile
 import torch
 
 from export.__main__ import UNKNOWN_RATIO, main
 from export.golden import golden_samples
 from export.onnx import update_checksums
-from kws_stream import KeywordModel
+from export.pipeline import main as pipeline
+from export.quantize import main as quantize
+from kws_stream import GateConfig, KeywordModel, KeywordSpotter
 from kws_stream.evaluation import expected_calibration_error
 from models.batches import MixtureConfig, load_validation, to_tensor
 from models.calibration import fit_temperature
@@ -23,6 +30,7 @@ from models.corpora import Sources
 from models.recordings import read_mono
 from models.registry import find_architecture, parameter_count
 from models.task import KeywordTask, load_checkpoint
+from tests.conftest import EXAMPLE
 from tests.corpus import write_corpus
 
 # torch's exporter warns of its own internals.
@@ -61,14 +69,28 @@ def checkpoint(path: Path, architecture: str, corpus: Path | None, **provenance:
     return path
 
 
-@pytest.mark.parametrize("architecture", ["lightcnn", "lightcnn-spectrogram", "compact"])
-def test_torch_and_onnxruntime_agree_on_clips(architecture: str, corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "options", "streaming"),
+    [
+        ("lightcnn", [], False),
+        ("lightcnn", ["--streaming"], True),
+        ("lightcnn-spectrogram", [], False),
+        ("compact", [], False),
+        ("gru-stream", [], True),
+        ("gru-stream", ["--no-streaming"], False),
+        ("tcresnet-stream", [], True),
+    ],
+)
+def test_torch_and_onnxruntime_agree_on_clips(
+    architecture: str, options: list[str], streaming: bool, corpus: Path, tmp_path: Path
+) -> None:
     """`main` verifies before it writes; here once more, from outside, on real samples and the written file."""
     source = checkpoint(tmp_path / "task.ckpt", architecture, corpus)
     output = tmp_path / "model.onnx"
-    assert main([str(source), "-o", str(output), "--no-calibration"]) == 0
+    assert main([str(source), "-o", str(output), "--no-calibration", *options]) == 0
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".onnx"] == ["model.onnx"]
     model = KeywordModel.load(output)
+    assert (model.metadata.streaming is not None) == streaming
     task = KeywordTask.load_from_checkpoint(source, weights_only=True).eval()
     context = task.config.samples(task.frames)
     paths = sorted((corpus / "val").rglob("*.wav"))
@@ -97,6 +119,53 @@ def test_the_file_describes_itself(corpus: Path, tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in output.read_bytes()
     batch = onnx.load(output).graph.input[0].type.tensor_type.shape.dim[0]
     assert batch.dim_param
+
+
+def test_what_cannot_be_streamed_is_one_line(corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = checkpoint(tmp_path / "task.ckpt", "compact", corpus)
+    assert main([str(source), "-o", str(tmp_path / "model.onnx"), "--streaming"]) == 1
+    assert capsys.readouterr().err.startswith("export: a CompactResNet sees windows and cannot be exported as")
+    assert list(tmp_path.glob("*.onnx")) == []
+
+
+@pytest.fixture(scope="module")
+def streaming_file(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A calibrated streaming model that was never trained."""
+    folder = tmp_path_factory.mktemp("streaming")
+    source = checkpoint(folder / "task.ckpt", "gru-stream", corpus)
+    assert main([str(source), "-o", str(folder / "model.onnx"), "--threshold", "0.2", "--release", "0.1"]) == 0
+    return folder / "model.onnx"
+
+
+def test_every_command_runs_a_streaming_model(streaming_file: Path, corpus: Path) -> None:
+    model = ["--model", str(streaming_file), "--json"]
+    for command, arguments in {
+        "evaluate": ["clips", str(corpus / "val")],
+        "bench": [str(EXAMPLE), "--streams", "2"],
+        "listen": [str(EXAMPLE), "--vad", "off"],
+    }.items():
+        line = [sys.executable, "-m", f"kws_stream.cli.{command}", *arguments, *model]
+        result = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+        if command == "evaluate":
+            assert json.loads(result.stdout)["clips"] == 24
+        elif command == "bench":
+            assert json.loads(result.stdout)["pool_inferences_per_call"] > 1
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    spotter = KeywordSpotter(KeywordModel.load(streaming_file), gate=GateConfig(None))
+    samples, _ = soundfile.read(EXAMPLE, dtype="int16")
+    assert [event["time"] for event in events] == pytest.approx([event.time for event in spotter.push(samples)])
+
+
+@pytest.mark.parametrize("command", [pipeline, quantize])
+def test_what_takes_windows_refuses_a_streaming_model(
+    command: Callable[[list[str]], int], streaming_file: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = streaming_file.with_name("other.onnx")
+    data = ["--data", str(corpus)] if command is quantize else []
+    assert command([str(streaming_file), "-o", str(output), *data]) == 1
+    assert "sees windows" in (error := capsys.readouterr().err) or "see windows" in error
+    assert not output.exists()
 
 
 def test_the_logits_are_divided_by_the_temperature_of_the_clips(corpus: Path, tmp_path: Path) -> None:

@@ -226,6 +226,7 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
             ["--data", corpus, "-o", layout / "study", "--max-epochs", "1", "--tables", "scratch", "--networks", LIGHT],
         ),
         (export.__main__.main, [run / "best.ckpt", "-o", model]),
+        (export.__main__.main, [run / "best.ckpt", "-o", layout / "stream.onnx", "--streaming"]),
         (export.quantize.main, [model, "-o", small, "--data", corpus, "--clips", "24", "--max-loss", "1"]),
         (
             models.compose.main,

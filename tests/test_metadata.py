@@ -35,7 +35,7 @@ def test_missing_properties_are_named() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", "99", "format 99, this version reads 1; update"),
+        ("format", "99", "format 99, this version reads 1 and 2; update"),
         ("frontend", "{", "damaged"),
         ("frontend", json.dumps({"kind": "mfcc"}), "log_mel or log_spectrogram"),
         ("decoder", "{}", "damaged"),

@@ -23,7 +23,7 @@ from models.task import KeywordTask
 WIDER = (
     *("bcresnet-1.5", "bcresnet-2", "bcresnet-3", "bcresnet-6", "bcresnet-8", "tcresnet8-1.5", "tcresnet14-1.5"),
     *("dscnn-m", "dscnn-l", "res8", "res15", "res26", "res15-narrow", "res26-narrow", "kwt-2", "kwt-3"),
-    *("matchboxnet-3x2x64", "matchboxnet-6x2x64", "compact", "compact-large"),
+    *("matchboxnet-3x2x64", "matchboxnet-6x2x64", "compact", "compact-large", "tcresnet-stream-wide"),
     *("dnn-s", "dnn-m", "dnn-l", "cnn-tpool2", "cnn-tpool3", "cnn-trad-pool2", "cnn-one-fpool3", "cnn-one-fstride8"),
     *("basic-lstm-m", "basic-lstm-l", "lstm-m", "lstm-l", "gru-m", "gru-l", "crnn-m", "crnn-l"),
     *("mnist", "vgg16", "inception-v3", "resnet50"),

@@ -59,7 +59,8 @@ def test_memory_does_not_grow_with_the_stream(model: KeywordModel, example: NDAr
     spotter.push(np.zeros(60 * RATE, np.int16))
     spotter.push(np.concatenate([example] * 4))
     # A context, a second of newly pushed frames, and what a look-back may still ask for.
-    assert len(spotter._features) <= model.metadata.context_frames + 100 + 40
+    assert spotter._hearing.kept <= model.metadata.context_frames + 100 + 40
+    assert len(spotter._hearing._buffer) <= 1000
     assert len(spotter._spans) <= 100
     assert len(spotter._frontend._tail) < 400
 

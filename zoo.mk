@@ -28,7 +28,7 @@ runs/teacher-%/done: $(SYNTHETIC)/README.md
 	touch $@
 
 runs/compact-large-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) compact-large --epochs 12 $(TAUGHT)
+	$(LEARN) compact-large --epochs 14 $(TAUGHT) $(UNMASKED)
 	touch $@
 
 runs/compact-%/done: $(TEACHERS:%=%/done)

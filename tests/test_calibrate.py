@@ -74,9 +74,9 @@ def test_the_interval_is_garwoods(result: dict[str, Any]) -> None:
 
 
 def test_positives_tell_what_it_costs(result: dict[str, Any], positives: Path) -> None:
-    assert (result["positives"], result["heard"]) == (10, 0)
-    assert result["heard_before"] >= 8
-    assert result["frr"] == 1
+    assert result["positives"] == 10
+    assert result["heard"] <= 2 < 8 <= result["heard_before"], "words of the room itself, with a little more in front"
+    assert result["frr"] == 1 - result["heard"] / 10
 
 
 def test_the_text_says_what_it_is_worth(positives: Path, tmp_path: Path) -> None:

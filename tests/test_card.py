@@ -61,7 +61,7 @@ def test_a_card_says_what_the_file_says(tmp_path: Path, capsys: pytest.CaptureFi
         f"| SHA-256 | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |",
         "| an inference every | 80 ms |",
         "| frontend.kind | log_mel |",
-        "| decoder.threshold | 0.6 |",
+        "| decoder.threshold | 0.8 |",
         "| licence | CC BY 4.0 |",
         "| quantization.method | static |",
         "| quantization.calibration.clips | 4 |",

@@ -4,8 +4,8 @@ from models.registry import find_architecture, trainable_count
 
 
 def test_the_parameters_by_hand() -> None:
-    """The stem's 16 kernels of 4 x 8, 64 of 2 x 9 over its maps, 96 units with two biases a gate, the classifier; a scale
-    and a shift for each channel of the convolutions."""
+    """The stem's 16 kernels of 4 x 8, 64 of 2 x 9 over its maps, 96 units with two biases a gate, the classifier; a
+    scale and a shift for each channel of the convolutions."""
     stem = 4 * 8 * 16 + 2 * 16
     join = 2 * 9 * 16 * 64 + 2 * 64
     recurrent = 3 * 96 * (64 + 96 + 2)

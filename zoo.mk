@@ -51,7 +51,7 @@ runs/gru-stream-%/done: $(TEACHERS:%=%/done)
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one. All runs take the
 # same number of steps: without some of the clips an epoch would be shorter.
 ABLATE := $(BIN)/python -m models.ablate
-ABLATION = $(SOURCES) --threads 1 --passes 4 --set rows=19456
+ABLATION = $(SOURCES) --threads 1 --passes 4 --set rows=19456 $(UNMASKED)
 .PHONY: ablation negatives
 ablation: $(TEACHERS:%=%/done)
 	$(ABLATE) compact-tiny -o runs/ablation --seeds $(SEEDS) $(ABLATION) --epochs 12 --learning-rate 5e-3

@@ -3,94 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from kws_stream.ambience import Excerpt, Sewn
 from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import KwsError
-from kws_stream.evaluation import list_labelled, poisson_interval, read_clip, wilson_interval
+from kws_stream.evaluation import list_labelled, poisson_interval, wilson_interval
 from kws_stream.events import KeywordEvent
 from kws_stream.model import KeywordModel
 from kws_stream.operation import SHIFTS, shifted
 from kws_stream.profile import Profile
 from kws_stream.scoring import judge
-from kws_stream.sources import Block, Source
+from kws_stream.sources import Source
 from kws_stream.trace import Replay, record
-from kws_stream.truth import Utterance
-
-Floats = NDArray[np.float32]
-KEPT_SECONDS = 60
-"""of the ambient sound, in which the positives are spoken"""
-GAP_SECONDS = 1.5
-"""of it in front of each of them"""
-
-
-class Excerpt:
-    """Another source, for so many seconds; keeps how it began."""
-
-    def __init__(self, source: Source, seconds: float = inf) -> None:
-        self.name, self.overruns, self.lost = source.name, 0, 0
-        self._source, self._seconds = source, seconds
-        self._pieces: list[Floats] = []
-
-    @property
-    def beginning(self) -> Floats:
-        """`(n,)`, of KEPT_SECONDS or little more."""
-        return np.concatenate(self._pieces)
-
-    def blocks(self, sample_rate: int) -> Iterator[Block]:
-        """Those of the source. Raises as it does."""
-        wanted, heard = self._seconds * sample_rate, 0
-        for block in self._source.blocks(sample_rate):
-            samples = block.samples[: int(min(len(block.samples), wanted - heard))]
-            if heard < KEPT_SECONDS * sample_rate:
-                self._pieces.append(samples)
-            heard += len(samples)
-            self.lost += block.lost
-            yield Block(samples, block.lost)
-            if heard >= wanted:
-                break
-        self.close()
-
-    def close(self) -> None:
-        self._source.close()
-
-
-class Sewn:
-    """Clips one after another in the ambient sound of a room."""
-
-    overruns = lost = 0
-
-    def __init__(self, name: str, clips: Sequence[tuple[Path, str]], ambient: Floats) -> None:
-        """`clips`: each with its keyword."""
-        self.name = name
-        self.utterances: list[Utterance] = []
-        """where they are, as far as `blocks` came"""
-        self._clips, self._ambient = clips, ambient
-
-    def blocks(self, sample_rate: int) -> Iterator[Block]:
-        """A clip a block, with the gap in front of it. Raises AudioError for a clip that cannot be read."""
-        gap = np.zeros(round(GAP_SECONDS * sample_rate), np.float32)
-        at = 0
-        for path, keyword in self._clips:
-            clip = read_clip(path, sample_rate)
-            onset, at = at + len(gap), at + len(gap) + len(clip)
-            self.utterances.append(Utterance(keyword, onset / sample_rate, at / sample_rate))
-            yield Block(self._in_room(np.concatenate((gap, clip)), at))
-        yield Block(self._in_room(gap, at + len(gap)))
-
-    def close(self) -> None: ...
-
-    def _in_room(self, samples: Floats, stop: int) -> Floats:
-        places = np.arange(stop - len(samples), stop) % len(self._ambient)
-        mixed: Floats = np.clip(samples + self._ambient[places], -1, 1)
-        return mixed
 
 
 @dataclass(frozen=True)
@@ -102,6 +31,12 @@ class Heard:
     """with the thresholds that were"""
     now: int
     """with those that were found"""
+
+    @property
+    def missed(self) -> tuple[float, float, float]:
+        """The share that is not heard now, and its 95 % interval (Wilson)."""
+        low, high = wilson_interval(self.words - self.now, self.words)
+        return 1 - self.now / self.words, max(0.0, low), high
 
 
 @dataclass(frozen=True)
@@ -157,13 +92,9 @@ class Calibration:
             values |= {name: middle, f"{name}_low": low, f"{name}_high": high}
         values["promise_fa_per_hour"] = round(self.promise, 3)
         if heard := self.positives:
-            low, high = wilson_interval(heard.words - heard.now, heard.words)
             values |= {"positives": heard.words, "heard_before": heard.before, "heard": heard.now}
-            values |= {
-                "frr": round(1 - heard.now / heard.words, 4),
-                "frr_low": round(max(0.0, low), 4),
-                "frr_high": round(high, 4),
-            }
+            missed = (round(share, 4) for share in heard.missed)
+            values |= dict(zip(("frr", "frr_low", "frr_high"), missed, strict=True))
         return values
 
     def profile(self, model: KeywordModel) -> Profile:
@@ -186,7 +117,7 @@ def find_thresholds(
     lowest = min(SHIFTS) if poisson_interval(0)[1] / hours <= target else 0.0
     found = None
     for shift in (shift for shift in reversed(SHIFTS) if shift >= lowest):
-        candidate = shifted(config, shift) if shift else config
+        candidate = shifted(config, shift)
         alarms = Counter(event.keyword for event in replay.events(candidate) if start < event.time <= stop)
         if alarms.total() > allowed:
             break

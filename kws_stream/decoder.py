@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kws_stream.config import DecoderConfig
 from kws_stream.events import KeywordEvent
-from kws_stream.metadata import NO_KEYWORDS, UNKNOWN
+from kws_stream.metadata import UNKNOWN, keywords_of
 
 Floats = NDArray[np.float32]
 BEFORE_MS = (2000, 480)
@@ -154,8 +154,3 @@ def lowered(scores: Floats, log_odds: float) -> Floats:
     share = scores.astype(np.float64).clip(SURE, 1 - SURE)
     result: Floats = (1 / (1 + (1 - share) / share * np.exp(log_odds))).astype(np.float32)
     return result
-
-
-def keywords_of(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels that can become events."""
-    return tuple(label for label in labels if label not in NO_KEYWORDS)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from kws_stream.spotter import KeywordSpotter
 from kws_stream.tap import AudioPiece, AudioTap
 
 log = logging.getLogger("kws_stream")
+T = TypeVar("T")
 OnKeyword = Callable[[KeywordEvent], object]
 OnAudio = Callable[[AudioPiece], object]
 LATE_SECONDS = 3.0
@@ -176,21 +178,21 @@ class Listener:
             self._ended.set()
 
     def _hand_over(self, pieces: Sequence[AudioPiece]) -> None:
-        """To `on_audio`, whose faults are its own."""
         for piece in pieces:
-            try:
-                if self._on_audio is not None and self._on_audio(piece) is False and self._tap is not None:
-                    self._tap.close(piece.event)
-            except Exception:
-                log.exception("on_audio failed for %s; listening goes on", piece.event)
+            if self._call("on_audio", self._on_audio, piece, piece.event) is False and self._tap is not None:
+                self._tap.close(piece.event)
 
     def _report(self, event: KeywordEvent) -> None:
-        if self._on_keyword is None:
-            return
+        self._call("on_keyword", self._on_keyword, event, event)
+
+    @staticmethod
+    def _call(name: str, callback: Callable[[T], object] | None, argument: T, event: KeywordEvent) -> object:
+        """What a callback returns, None where there is none."""
         try:
-            self._on_keyword(event)
-        except Exception:
-            log.exception("on_keyword failed for %s; listening goes on", event)
+            return callback(argument) if callback is not None else None
+        except Exception:  # whatever it is, it is the callback's: nobody shall become deaf by it
+            log.exception("%s failed for %s; listening goes on", name, event)
+            return None
 
 
 def spot(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,11 @@ PREFIX = "kws."
 UNKNOWN = "unknown"
 NO_KEYWORDS = frozenset({"silence", UNKNOWN})
 """Labels that are never reported as events."""
+
+
+def keywords_of(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that can become events."""
+    return tuple(label for label in labels if label not in NO_KEYWORDS)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class ModelMetadata:
     @property
     def keywords(self) -> tuple[str, ...]:
         """The labels that can become events."""
-        return tuple(label for label in self.labels if label not in NO_KEYWORDS)
+        return keywords_of(self.labels)
 
     @property
     def lead_frames(self) -> int:

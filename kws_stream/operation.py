@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any
@@ -30,13 +30,12 @@ def moved(values: KeywordThreshold, shift: float) -> KeywordThreshold:
     return replace(values, threshold=threshold, release=threshold * (values.release / values.threshold))
 
 
-def shifted(config: DecoderConfig, shifts: float | Mapping[str, float]) -> DecoderConfig:
-    """All thresholds moved alike, or those of the keywords that `shifts` names."""
-    if isinstance(shifts, Mapping):
-        own = {**dict(config.keywords), **{word: moved(config.of(word), shift) for word, shift in shifts.items()}}
-        return replace(config, keywords=tuple(own.items()))
-    keywords = tuple((word, moved(values, shifts)) for word, values in config.keywords)
-    return replace(config, default=moved(config.default, shifts), keywords=keywords)
+def shifted(config: DecoderConfig, shift: float) -> DecoderConfig:
+    """All thresholds moved alike; by 0, `config` to the last bit."""
+    if shift == 0:
+        return config
+    keywords = tuple((word, moved(values, shift)) for word, values in config.keywords)
+    return replace(config, default=moved(config.default, shift), keywords=keywords)
 
 
 @dataclass(frozen=True)

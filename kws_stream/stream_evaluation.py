@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -171,7 +171,7 @@ class StreamEvaluation:
         return Replay(self.trace, self.config)
 
     def _measured(self, shift: float) -> Point:
-        events = self._replay.events(shifted(self.config, shift) if shift else self.config)
+        events = self._replay.events(shifted(self.config, shift))
         return measure(events, self.truth.utterances, self.trace.seconds, shift)
 
 
@@ -227,7 +227,7 @@ def _event(event: Any) -> dict[str, Any]:
     return {"keyword": event.keyword, "time": round(event.time, 3), "score": round(event.score, 3)}
 
 
-def read_shifts(values: Any, fingerprint: str, source: Sequence[str] | str) -> dict[float, float]:
+def read_shifts(values: Any, fingerprint: str, source: str) -> dict[float, float]:
     """Shifts by aim from what `StreamEvaluation.to_json` gave on another stream.
 
     Raises KwsError when it is something else, or was made with another model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,11 +28,15 @@ class AudioPiece(NamedTuple):
     """False for a near miss"""
 
 
+@dataclass
 class _Open:
     """An event whose audio is not complete."""
 
-    def __init__(self, event: KeywordEvent, position: int, stop: float, fired: bool) -> None:
-        self.event, self.position, self.stop, self.fired = event, position, stop, fired
+    event: KeywordEvent
+    position: int
+    """of the first sample that was not handed out"""
+    stop: float
+    fired: bool
 
 
 class AudioTap:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.config import DecoderConfig, GateConfig
-from kws_stream.decoder import Scorer, Scores, Trigger, keywords_of
+from kws_stream.decoder import Scorer, Scores, Trigger
 from kws_stream.errors import AudioError
 from kws_stream.events import KeywordEvent
+from kws_stream.metadata import keywords_of
 from kws_stream.model import KeywordModel
 from kws_stream.sources import Source
 from kws_stream.spotter import KeywordSpotter, answer, batches

@@ -26,7 +26,9 @@ from models.calibration import fit_temperature, measure_calibration
 from models.corpora import Sources
 from models.labels import KEYWORDS, LABELS
 from models.options import parse_arguments as parse_training
+from models.recipe import read_network, read_recipe
 from models.recordings import read_mono
+from models.registry import find_architecture
 from models.task import KeywordTask, load_checkpoint
 from models.train import train
 
@@ -46,10 +48,12 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
     "codec": ("--set", "coded_share=0"),
     "spectral tilt": ("--set", "tilt_db=0"),
     "SpecAugment": ("--set", "time_mask=0", "bin_mask=0"),
+    "unmasked examples": ("--set", "time_mask=12", "bin_mask=5"),
+    "attention": ("--network", "attentive=False"),
     "label smoothing": ("--smoothing", "0"),
     "averaged weights": ("--no-averaging",),
 }
-"""ingredient -> arguments that leave it out"""
+"""ingredient -> arguments that leave it out; those that were not in, or that the architecture has not, give no row"""
 FOLDERS = {"words cut from sentences": "cut_words", "words of another language": "other_words"}
 """ingredient -> the folder of words that is left out"""
 
@@ -176,7 +180,17 @@ def draw_table(results: Mapping[str, Sequence[Result]]) -> str:
 
 def differs(training: argparse.Namespace, whole: argparse.Namespace) -> bool:
     """Whether a run without an ingredient is another than the one with everything: the ingredient was there."""
-    return any(value != getattr(whole, name) for name, value in vars(training).items() if name not in ("run", "resume"))
+    try:
+        read_network(training.network, find_architecture(training.architecture).build)
+    except KwsError:
+        return False  # nothing that this architecture has
+    return recipe_of(training) != recipe_of(whole)
+
+
+def recipe_of(training: argparse.Namespace) -> dict[str, object]:
+    """All that the command line decides, however it was said."""
+    others = {name: value for name, value in vars(training).items() if name not in ("run", "resume", "set")}
+    return {**others, "set": read_recipe(training.set)}
 
 
 def ablate(options: argparse.Namespace, common: Sequence[str]) -> None:

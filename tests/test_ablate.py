@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from kws_stream.config import FrontendConfig
-from models.ablate import ALL, WITHOUT, Result, configure, count_alarms, draw_table, main, parse_arguments
+from models.ablate import ALL, WITHOUT, Result, configure, count_alarms, differs, draw_table, main, parse_arguments
 from models.task import KeywordTask
 from tests.corpus import write_corpus
 
@@ -35,15 +35,24 @@ def test_changes_are_paired_by_seed() -> None:
     ]
 
 
-def test_every_row_is_a_training_that_differs(tmp_path: Path) -> None:
-    (tmp_path / "voices").mkdir()
-    (tmp_path / "voices" / "PROVENANCE.csv").touch()
-    words = [str(tmp_path / name) for name in ("voices", "cut_words", "other_words")]
-    common = ["--data", str(tmp_path), "--words", *words, "--teachers", "teacher.ckpt"]
-    options, common = parse_arguments(["compact-tiny", "-o", str(tmp_path / "runs"), *common])
-    runs = [vars(configure(ingredient, 0, options, common)) for ingredient in WITHOUT]
-    assert len({str({name: value for name, value in run.items() if name != "run"}) for run in runs}) == len(WITHOUT)
-    assert len({run["run"] for run in runs}) == len(WITHOUT)
+def rows_that_differ(architecture: str, folder: Path, *settings: str) -> set[str]:
+    (folder / "voices").mkdir(exist_ok=True)
+    (folder / "voices" / "PROVENANCE.csv").touch()
+    words = [str(folder / name) for name in ("voices", "cut_words", "other_words")]
+    common = ["--data", str(folder), "--words", *words, "--teachers", "teacher.ckpt", "--set", "rows=256", *settings]
+    options, common = parse_arguments([architecture, "-o", str(folder / "runs"), *common])
+    runs = {ingredient: configure(ingredient, 0, options, common) for ingredient in WITHOUT}
+    assert len({run.run for run in runs.values()}) == len(WITHOUT)
+    assert all(run.set[0] == "rows=256" for run in runs.values()), "all rows keep what was set for all"
+    return {ingredient for ingredient, run in runs.items() if differs(run, runs[ALL])}
+
+
+def test_rows_are_trainings_that_differ(tmp_path: Path) -> None:
+    every = set(WITHOUT) - {ALL}
+    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=6") == every
+    assert rows_that_differ("compact-tiny", tmp_path) == every - {"unmasked examples"}
+    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=0", "bin_mask=0") == every - {"SpecAugment"}
+    assert rows_that_differ("lightcnn", tmp_path, "time_mask=6") == every - {"attention"}
 
 
 class Certain(torch.nn.Module):

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from kws_stream import DecoderConfig, FileSource, KeywordModel, KeywordThreshold, KwsError, spot
-from kws_stream.calibration import KEPT_SECONDS, Calibration, Excerpt, Sewn, calibrate, find_thresholds
+from kws_stream.ambience import KEPT_SECONDS, Excerpt, Sewn
+from kws_stream.calibration import Calibration, calibrate, find_thresholds
 from kws_stream.sources import Block, read_piece
 from kws_stream.trace import Replay, Trace
 from tests.conftest import EXAMPLE

@@ -6,7 +6,6 @@ import base64
 import re
 import sys
 from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,11 @@ from models.complexity import count_multiplies
 from models.dataset import hash_split, speaker_of
 from models.labels import LABELS, label_of
 from models.page import clip_table, recall_table
-from models.plots import draw_curves, draw_learning, draw_speakers
+from models.plots import draw_curves, draw_speakers
 from models.report import load_run, main, read_events
 from models.task import load_checkpoint
 from tests.corpus import write_corpus
+from tests.page import Page
 
 # Lightning's own use of torch, and its advice on loaders that hold everything in memory.
 pytestmark = [
@@ -38,49 +38,6 @@ pytestmark = [
 
 STRANGE = "<b onclick='x()'>&amp;$title\"_nohash_0.wav"
 PICTURES = ("curves", "confusion", "recall", "speakers", "reliability")
-
-
-class Page(HTMLParser):
-    """What a browser sees: tables as rows of text, sources of pictures and sounds, tags and attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tables: list[list[list[str]]] = []
-        self.sources: list[tuple[str, str]] = []
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-        self.words: list[str] = []
-        self._cell = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attributes}
-        self.sources += [(tag, value or "") for name, value in attributes if name in ("src", "href")]
-        if tag == "table":
-            self.tables.append([])
-        if tag == "tr":
-            self.tables[-1].append([])
-        if tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self._cell = True
-
-    def handle_endtag(self, tag: str) -> None:
-        self._cell = self._cell and tag not in ("td", "th")
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-        if self._cell:
-            self.tables[-1][-1][-1] += data
-
-    def table(self, first: str) -> list[list[str]]:
-        """The rows below the head of the table whose first cell is that."""
-        return next(rows[1:] for rows in self.tables if rows[0][0] == first)
-
-    @property
-    def clips(self) -> list[list[str]]:
-        """place, (player), peak, truth, answer, P(answer), P(truth), loss, speaker, file"""
-        return next(rows[1:] for rows in self.tables if rows[0][-1] == "file")
 
 
 @pytest.fixture(scope="module")
@@ -300,13 +257,3 @@ def test_bad_input_is_one_line(
     monkeypatch.delitem(sys.modules, "models.plots")
     monkeypatch.delattr("models.plots")
     assert "a report needs matplotlib" in complaint()
-
-
-def test_learning_curves_are_means_over_seeds_with_every_seed_as_a_point() -> None:
-    (axes,) = draw_learning({"a": {1000: [0.8, 0.9], 100: [0.5]}, "b": {100: [0.7]}}).axes
-    curve, low, high, other, point = axes.lines
-    assert curve.get_xdata().tolist() == [100, 1000]
-    assert curve.get_ydata().tolist() == pytest.approx([0.5, 0.85])
-    assert (list(low.get_ydata()), list(high.get_ydata())) == ([0.5], [0.8, 0.9])
-    assert list(other.get_ydata()) == list(point.get_ydata()) == [0.7]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]

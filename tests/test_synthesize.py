@@ -15,9 +15,9 @@ import soundfile
 from models import synthesisers
 from models.dataset import Clip, hash_split, list_clips
 from models.labels import KEYWORDS
-from models.synthesisers import ENGINES, Manner, Voice, ask, foreign_text
+from models.synthesisers import ENGINES, Voice, ask
 from models.synthesize import LOOK_ALIKES, OTHER_WORDS, VAL_PERCENT, main, plan_words, read_words
-from models.takes import MARGIN, UnspokenError, render, trim
+from models.takes import MARGIN
 
 RATE = 16_000
 ESPEAK = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
@@ -136,28 +136,6 @@ def test_more_clips_keep_those_that_there_were(dataset: Path) -> None:
     assert {take.path for take in few} == {row["path"] for row in rows_of(dataset) if row["word"] == "up"}
 
 
-@pytest.mark.skipif(not shutil.which("flite"), reason="needs flite")
-def test_a_mumbled_word_is_slowed() -> None:
-    """The diphone voice of flite says `on` within a tenth of a second."""
-    voices = [voice for voice in ENGINES["flite"].list_voices() if voice.name == "kal16"]
-    takes = plan_words({"on": 14}, voices, seed=0)
-    rendered = [(take, *render(take)) for take in takes]
-    assert all(len(samples) >= 0.25 * RATE for _, samples, _ in rendered)
-    assert any(rate < take.manner.rate for take, _, rate in rendered)
-
-
-@ESPEAK
-def test_a_longer_word_is_hurried_and_a_sentence_left_out() -> None:
-    voices = [voice for voice in ENGINES["espeak-ng"].list_voices() if voice.kind == "accent"]
-    (take, *_) = plan_words({"extraordinarily": 1}, voices, seed=0)
-    samples, rate = render(take)
-    assert len(samples) <= RATE
-    assert rate > take.manner.rate
-    (take, *_) = plan_words({"please would you be so kind as to switch on the light": 1}, voices, seed=0)
-    with pytest.raises(UnspokenError, match="longer than a second"):
-        render(take)
-
-
 @ESPEAK
 def test_what_says_nothing_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     silent = "\N{ARABIC-INDIC DIGIT ONE}"  # a digit, but none that an English voice reads
@@ -234,56 +212,6 @@ def test_a_foreign_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(tmp_path, "--words", "up", "--voices", "1") == 1
     assert "no table of synthetic clips" in capsys.readouterr().err
     assert (tmp_path / "PROVENANCE.csv").read_text() == "path,licence\nup/a.wav,CC0\n"
-
-
-@pytest.mark.parametrize("name", list(ENGINES))
-def test_every_voice_obeys(name: str, tmp_path: Path) -> None:
-    """Faster is shorter, and a voice that says it can be told a pitch speaks otherwise when it is."""
-    engine = ENGINES[name]
-    if not engine.installed:
-        pytest.skip(f"needs {name}")
-    voices = engine.list_voices()
-    assert voices
-    assert len({voice.name for voice in voices}) == len(voices)
-
-    def spoken(voice: Voice, manner: Manner) -> np.ndarray:
-        path = tmp_path / "word.wav"
-        text = foreign_text("house", voice.name.partition("+")[0]) if voice.kind == "foreign" else "house"
-        subprocess.run(engine.command(str(text), voice, manner, path), check=True, capture_output=True, timeout=30)
-        return soundfile.read(path)[0]
-
-    for voice in voices[:: max(1, len(voices) // 6)]:
-        if voice.kind == "foreign" and not foreign_text("house", voice.name.partition("+")[0]):
-            continue
-        own, fast, high = (spoken(voice, manner) for manner in (Manner(1, 0, 1), Manner(1.5, 0, 1), Manner(1, 3, 1)))
-        assert len(trim(fast)) < 0.85 * len(trim(own)), voice
-        assert (len(own) != len(high) or not np.allclose(own, high)) == voice.pitched, voice
-
-
-@ESPEAK
-def test_foreign_voices_get_phonemes_that_they_have() -> None:
-    assert foreign_text("yes", "de") == "[[j'Es]]"
-    assert foreign_text("up", "de") is None  # German has no vowel of "up", and the rest of the word would be lost
-    assert foreign_text("off", "es") == "[['Of]]"
-    assert foreign_text("bird", "vi") == "[[b'@rd]]"  # with its own phonemes it would lose the vowel
-    said = ask("espeak-ng", "-q", "--ipa", "-v", "es", "[['Of]]")
-    assert "f" in said
-
-
-def test_silence_is_no_word() -> None:
-    with pytest.raises(UnspokenError, match="silent"):
-        trim(np.zeros(RATE))
-    with pytest.raises(UnspokenError, match="silent"):
-        trim(np.zeros(0))
-
-
-def test_trimming_keeps_the_word_and_a_margin() -> None:
-    tone = np.sin(np.arange(RATE // 4) * 0.3)
-    for before, after in ((0, 0), (5000, 3000)):
-        trimmed = trim(np.concatenate([np.zeros(before), tone, np.zeros(after)]))
-        assert len(trimmed) == pytest.approx(len(tone) + 2 * MARGIN, abs=RATE // 100)
-        assert np.abs(trimmed).max() == pytest.approx(1, abs=1e-3)
-        assert trimmed[0] == trimmed[-1] == 0
 
 
 @ESPEAK

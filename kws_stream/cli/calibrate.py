@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kws_stream.calibration import Calibration, calibrate
 from kws_stream.cli import add_model, add_vad, gate_of, parser, run
-from kws_stream.evaluation import wilson_interval
 from kws_stream.microphone import MicrophoneSource
 from kws_stream.model import KeywordModel
 from kws_stream.sources import FileSource, Source
@@ -91,9 +90,9 @@ def as_text(result: Calibration) -> list[str]:
         + (f"; for {result.target:g} it takes {duration(result.hours_needed)} without one" * (not enough(result))),
     ]
     if heard := result.positives:
-        low, high = wilson_interval(heard.words - heard.now, heard.words)
+        missed, low, high = heard.missed
         lines.append(
-            f"of {heard.words} keywords {1 - heard.now / heard.words:.1%} are missed (95 % interval {max(0, low):.1%} "
+            f"of {heard.words} keywords {missed:.1%} are missed (95 % interval {low:.1%} "
             f"to {high:.1%}); with the model's own thresholds {1 - heard.before / heard.words:.1%}"
         )
     return lines

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from kws_stream.evaluation import wilson_interval
 
+FRAME = Path(__file__).with_name("page.html")
 STYLE = Path(__file__).with_name("page.css")
 
 
 def fill(title: str, parts: Mapping[str, str], template: Path) -> str:
-    """The page; `parts` are HTML by the names of the template, `title` is text."""
+    """The page; `parts` are HTML by the names of the template, and `subtitle` and `tiles`; `title` is text."""
+    body, frame = (Template(path.read_text(encoding="utf-8")) for path in (template, FRAME))
     style = STYLE.read_text(encoding="utf-8")
-    return Template(template.read_text(encoding="utf-8")).substitute(parts, title=escape(title), style=style)
+    return frame.substitute(parts, title=escape(title), style=style, body=body.substitute(parts))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from models.plots import draw_learning
+
+
+def test_learning_curves_are_means_over_seeds_with_every_seed_as_a_point() -> None:
+    (axes,) = draw_learning({"a": {1000: [0.8, 0.9], 100: [0.5]}, "b": {100: [0.7]}}).axes
+    curve, low, high, other, point = axes.lines
+    assert curve.get_xdata().tolist() == [100, 1000]
+    assert curve.get_ydata().tolist() == pytest.approx([0.5, 0.85])
+    assert (list(low.get_ydata()), list(high.get_ydata())) == ([0.5], [0.8, 0.9])
+    assert list(other.get_ydata()) == list(point.get_ydata()) == [0.7]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]

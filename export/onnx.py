@@ -73,6 +73,7 @@ def trace(
     """The graph of a network as torch's exporter finds it with `example`, cleaned of this machine, with `metadata`."""
     with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # its own progress
         warnings.filterwarnings("ignore", "# The axis name")  # states share the batch of the features
+        warnings.simplefilter("ignore", FutureWarning)  # how torch uses itself
         program = torch.onnx.export(
             network,
             example,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,21 @@ class KeywordModel:
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         return loaded
+
+    def stepping(self, hop_ms: float) -> KeywordModel:
+        """The same network, asked every `hop_ms` of speech instead of as often as its file says.
+
+        Raises ModelError for a streaming network, whose stride is part of it, and for a hop that is not a whole number
+        of frames.
+        """
+        step = self.metadata.frontend.hop_ms
+        frames = round(hop_ms / step) if math.isfinite(hop_ms) else 0
+        if frames < 1 or not math.isclose(frames * step, hop_ms):
+            raise ModelError(f"expected a hop of a whole number of frames of {step:g} ms, got {hop_ms:g} ms")
+        if self.metadata.streaming and frames != self.metadata.stride_frames:
+            stride = self.metadata.stride_frames * step
+            raise ModelError(f"{self.name}: a streaming network that answers every {stride:g} ms; it has no other hop")
+        return KeywordModel(self._session, replace(self.metadata, stride_frames=frames), self.name)
 
     @property
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kws_stream import GateConfig, KeywordModel, KeywordSpotter, SpotterPool
 from kws_stream.cli.bench import measure
+from kws_stream.cli.bench_comparison import compare, draw_comparison
 from kws_stream.cli.bench_pool import endless_blocks, measure_pool
 from tests.conftest import EXAMPLE
 
@@ -70,10 +71,77 @@ def test_streams_begin_elsewhere_and_never_end() -> None:
     ]
 
 
+def test_models_and_other_engines_side_by_side() -> None:
+    peer = f"vad={sys.executable} benchmarks/webrtcvad_alone.py"
+    arguments = (EXAMPLE, "--json", "--rounds", "1", "--against", "compact-tiny", "--peer", peer)
+    figures = json.loads(bench(*arguments).stdout)
+    assert list(figures) == ["lightcnn", "compact-tiny", "vad"]
+    assert figures["lightcnn"]["ratio"] == 1
+    assert figures["vad"]["ratio"] < 0.5  # it finds no words, and hears no network
+    assert figures["compact-tiny"]["rss_mb"] > 0
+    assert "rss_mb" not in figures["vad"]
+
+
+def test_the_best_of_several_rounds_counts(tmp_path: Path) -> None:
+    """Measured in turns, so that each round gives each of them its turn."""
+    log, counter = tmp_path / "log", tmp_path / "peer.py"
+    counter.write_text(
+        "import json, sys\n"
+        "log = open(sys.argv[1], 'a+')\n"
+        "log.write(sys.argv[2])\n"
+        "log.seek(0)\n"
+        "turn = len(log.read())\n"
+        "print(json.dumps({'cpu_percent': 10 - turn, 'realtime_factor': 10 - turn, 'rss_mb': None}))\n"
+    )
+    commands = {name: [sys.executable, str(counter), str(log), name] for name in "ab"}
+    figures = compare(commands, rounds=3)
+    assert log.read_text() == "ababab"
+    assert figures["a"] == {"cpu_percent": 5, "realtime_factor": 9, "rss_mb": None, "ratio": 1}
+    assert figures["b"]["ratio"] == 0.8
+    lines = draw_comparison(figures).splitlines()
+    assert [line.split()[0] for line in lines] == ["CPU", "a", "b"]
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("false", "peer: exit code 1"),
+        ("no-such-engine", "peer: no-such-engine: No such file or directory"),
+        ("echo 0.3", """peer: expected a JSON object with "cpu_percent" on stdout, got '0.3"""),
+        ('echo {\\"cpu\\":1}', "peer: expected a JSON object with"),
+    ],
+)
+def test_an_engine_that_fails_is_one_line(command: str, message: str) -> None:
+    result = bench(EXAMPLE, "--rounds", "1", "--peer", f"peer={command}")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"kws-bench: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_peer_without_a_command_is_a_usage_error() -> None:
+    result = bench("--peer", "vad")
+    assert result.returncode == 2
+    assert "argument --peer: expected NAME=COMMAND, got 'vad'" in result.stderr
+
+
+def test_another_hop() -> None:
+    figures = json.loads(bench("--json", "--vad", "off", "--hop", "40", EXAMPLE).stdout)
+    assert figures["hop_ms"] == 40
+    assert figures["inferences_per_s"] == pytest.approx(25, rel=0.2)
+
+
+@pytest.mark.parametrize("hop", ["0", "-10", "15", "nan"])
+def test_a_hop_between_frames_is_one_line(hop: str) -> None:
+    result = bench("--hop", hop, EXAMPLE)
+    assert result.returncode == 1
+    assert result.stderr == f"kws-bench: expected a hop of a whole number of frames of 10 ms, got {hop} ms\n"
+
+
 def test_no_stream_is_a_usage_error() -> None:
     result = bench("--streams", "0", EXAMPLE)
     assert result.returncode == 2
-    assert "argument --streams: expected one stream or more, got 0" in result.stderr
+    assert "argument --streams: expected one or more, got 0" in result.stderr
 
 
 def test_too_short_a_recording_is_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from export.streaming import RENEWAL_STRIDES
-from kws_stream import GateConfig, KeywordModel, SpotterPool
+from kws_stream import GateConfig, KeywordModel, ModelError, SpotterPool
 from kws_stream.frontend import log_mel, to_float
 from tests.streams import STREAMING, Chronicle, assert_same, exported
 from tests.test_streaming_law import cuts, interleaved, pushed, three, three_cuts, turn
@@ -37,6 +37,21 @@ def heard(model: KeywordModel, samples: NDArray[np.float32], gate: GateConfig) -
     spotter = Chronicle(model, gate=gate)
     spotter.push(samples)
     return spotter
+
+
+@every_gate
+def test_a_network_on_windows_answers_the_same_at_any_hop(mode: int | None, noisy: NDArray[np.float32]) -> None:
+    model, gate = exported("lightcnn", streaming=False), GateConfig(mode)
+    often, seldom = heard(model.stepping(40), noisy, gate).answers, heard(model.stepping(160), noisy, gate).answers
+    assert len(seldom) < len(often) / 3
+    assert_same({end: often[end] for end in seldom}, seldom)
+
+
+def test_a_streaming_network_keeps_its_hop() -> None:
+    model = exported("lightcnn")
+    assert model.stepping(80).metadata == model.metadata
+    with pytest.raises(ModelError, match="a streaming network that answers every 80 ms; it has no other hop"):
+        model.stepping(40)
 
 
 @every_network

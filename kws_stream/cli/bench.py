@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.cli import add_model, add_vad, gate_of, parser, run
+from kws_stream.cli.bench_comparison import compare, draw_comparison
 from kws_stream.cli.bench_pool import SECONDS, measure_pool
 from kws_stream.config import GateConfig
 from kws_stream.errors import AudioError
@@ -40,11 +42,11 @@ class Cost(NamedTuple):
     """of audio"""
 
 
-def stream_count(text: str) -> int:
+def count(text: str) -> int:
     """An argument of 1 or more."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"expected one stream or more, got {text}")
+        raise argparse.ArgumentTypeError(f"expected one or more, got {text}")
     return value
 
 
@@ -56,7 +58,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add_vad(command)
     command.add_argument(
         "--streams",
-        type=stream_count,
+        type=count,
         metavar="N",
         help=f"also push N streams of it through one SpotterPool, {SECONDS} s each, faster than real time: "
         "pool_cpu_percent is of one stream, pool_streams_per_core what a core keeps up with, pool_p50_ms and "
@@ -64,8 +66,34 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "the clock, pool_inferences_per_s those of one stream, pool_inferences_per_call the batches of the network, "
         "pool_rss_mb the largest memory of the whole run",
     )
-    command.add_argument("--json", action="store_true", help="one JSON object")
+    command.add_argument(
+        "--hop", type=float, metavar="MS", help="between two answers of a network that sees windows, instead of its own"
+    )
+    command.add_argument(
+        "--against", action="append", default=[], metavar="M", help="measure this model, too, in turns; may be repeated"
+    )
+    command.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        type=named_command,
+        metavar="NAME=COMMAND",
+        help='measure another engine, too: a command that prints a JSON object with "cpu_percent", and others of these '
+        "figures; FILE is added at its end; may be repeated (benchmarks/)",
+    )
+    command.add_argument(
+        "--rounds", type=count, default=3, metavar="N", help="of a comparison, the best counts (default: %(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object; of a comparison, one for each in it")
     return command.parse_args(arguments)
+
+
+def named_command(text: str) -> tuple[str, list[str]]:
+    """An argument NAME=COMMAND."""
+    name, equals, words = text.partition("=")
+    if not (name and equals and shlex.split(words)):
+        raise argparse.ArgumentTypeError(f"expected NAME=COMMAND, got {text!r}")
+    return name, shlex.split(words)
 
 
 def measure(spotter: KeywordSpotter, samples: NDArray[np.int16], block: int) -> Cost:
@@ -108,7 +136,11 @@ def peak_rss_mb() -> float | None:
 
 def command(options: argparse.Namespace) -> int:
     """Measure and print."""
+    if options.against or options.peer:
+        return command_comparison(options)
     model = KeywordModel.load(options.model)
+    if options.hop is not None:
+        model = model.stepping(options.hop)
     frontend = model.metadata.frontend
     if options.file:
         signal = np.concatenate([block.samples for block in FileSource(options.file).blocks(frontend.sample_rate)])
@@ -139,6 +171,19 @@ def command(options: argparse.Namespace) -> int:
         print(json.dumps(figures))
     else:
         print("\n".join(f"{name:<24} {value}" for name, value in figures.items()))
+    return 0
+
+
+def command_comparison(options: argparse.Namespace) -> int:
+    """Measure this model and all others, each in a process of its own, and print a table."""
+    file = [options.file] if options.file else []
+    common = [*file, "--json", *(["--vad", options.vad] if options.vad else [])]
+    hop = ["--hop", str(options.hop)] if options.hop is not None else []
+    ourselves = [sys.executable, "-m", "kws_stream.cli.bench", *common, *hop]
+    commands = {model: [*ourselves, "--model", model] for model in (options.model, *options.against)}
+    commands |= {name: [*words, *file] for name, words in options.peer}
+    figures = compare(commands, options.rounds)
+    print(json.dumps(figures) if options.json else draw_comparison(figures))
     return 0
 
 

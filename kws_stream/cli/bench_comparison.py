@@ -1,0 +1,93 @@
+"""What several models, or other engines, cost beside each other: `kws-bench --against`, `--peer`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from kws_stream.errors import KwsError
+
+Figures = dict[str, float | None]
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "cpu_percent": ("CPU %", ".3f"),
+    "ratio": ("ratio", ".2f"),
+    "p50_ms": ("p50 ms", ".3f"),
+    "p99_ms": ("p99 ms", ".3f"),
+    "silence_cpu_percent": ("in silence %", ".3f"),
+    "rss_mb": ("RSS MB", ".0f"),
+    "startup_s": ("start s", ".2f"),
+    "hop_ms": ("hop ms", ".0f"),
+}
+"""figure -> its heading and format"""
+MORE_IS_BETTER = ("realtime_factor",)
+
+
+def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Figures]:
+    """The best of each figure that each command prints as a JSON object, and the `ratio` of its cost to the first's.
+
+    The commands take turns, on one core where the system allows it: other load on the machine meets all of them alike,
+    and the least of several rounds is what was measured undisturbed. Raises KwsError when one of them fails.
+    """
+    allowed = _pin()
+    try:
+        runs = [{name: _ask(name, command) for name, command in commands.items()} for _ in range(rounds)]
+    finally:
+        if allowed:
+            os.sched_setaffinity(0, allowed)
+    figures = {name: _best([run[name] for run in runs]) for name in commands}
+    first = next(iter(figures.values()))["cpu_percent"]
+    for each in figures.values():
+        cost = each["cpu_percent"]
+        each["ratio"] = round(cost / first, 3) if cost is not None and first else None
+    return figures
+
+
+def draw_comparison(figures: Mapping[str, Figures]) -> str:
+    """A line for each, below a heading."""
+    rows = [["", *(heading for heading, _ in COLUMNS.values())]]
+    for name, each in figures.items():
+        values = [(each.get(figure), form) for figure, (_, form) in COLUMNS.items()]
+        rows.append([name, *("-" if value is None else format(value, form) for value, form in values)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{row[0]:<{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in rows]
+    return "\n".join(lines)
+
+
+def _pin() -> set[int]:
+    """This process, and those that it starts, on one core; the cores before, none where the system does not pin."""
+    if not hasattr(os, "sched_setaffinity"):
+        return set()
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    return allowed
+
+
+def _ask(name: str, command: Sequence[str]) -> Figures:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise KwsError(f"{name}: {command[0]}: {error.strerror or error}") from error
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
+        raise KwsError(f"{name}: {last.removeprefix('kws-bench: ')}")
+    try:
+        figures: Figures = json.loads(result.stdout)
+        if isinstance(figures["cpu_percent"], (int, float)):
+            return figures
+    except (ValueError, TypeError, KeyError) as error:
+        raise _misunderstood(name, result.stdout) from error
+    raise _misunderstood(name, result.stdout)
+
+
+def _misunderstood(name: str, answer: str) -> KwsError:
+    return KwsError(f'{name}: expected a JSON object with "cpu_percent" on stdout, got {answer[:60]!r}')
+
+
+def _best(runs: Sequence[Figures]) -> Figures:
+    best: Figures = {}
+    for figure in runs[0]:
+        values = [value for run in runs if (value := run.get(figure)) is not None]
+        best[figure] = (max if figure in MORE_IS_BETTER else min)(values) if values else None
+    return best

@@ -125,6 +125,12 @@ def test_a_peer_without_a_command_is_a_usage_error() -> None:
     assert "argument --peer: expected NAME=COMMAND, got 'vad'" in result.stderr
 
 
+def test_a_peer_without_a_recording_is_a_usage_error() -> None:
+    result = bench("--peer", "vad=true")
+    assert result.returncode == 2
+    assert "--peer needs a FILE" in result.stderr
+
+
 def test_another_hop() -> None:
     figures = json.loads(bench("--json", "--vad", "off", "--hop", "40", EXAMPLE).stdout)
     assert figures["hop_ms"] == 40

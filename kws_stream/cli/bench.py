@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.cli import add_model, add_vad, gate_of, parser, run
-from kws_stream.cli.bench_comparison import compare, draw_comparison
+from kws_stream.cli.bench_comparison import add_comparison, compare, count, draw_comparison
 from kws_stream.cli.bench_pool import SECONDS, measure_pool
 from kws_stream.config import GateConfig
 from kws_stream.errors import AudioError
@@ -42,14 +41,6 @@ class Cost(NamedTuple):
     """of audio"""
 
 
-def count(text: str) -> int:
-    """An argument of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected one or more, got {text}")
-    return value
-
-
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; usage errors exit with 2."""
     command = parser("kws-bench", "Measure the cost of a stream: of FILE, and of silence of the same length.")
@@ -69,31 +60,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     command.add_argument(
         "--hop", type=float, metavar="MS", help="between two answers of a network that sees windows, instead of its own"
     )
-    command.add_argument(
-        "--against", action="append", default=[], metavar="M", help="measure this model, too, in turns; may be repeated"
-    )
-    command.add_argument(
-        "--peer",
-        action="append",
-        default=[],
-        type=named_command,
-        metavar="NAME=COMMAND",
-        help='measure another engine, too: a command that prints a JSON object with "cpu_percent", and others of these '
-        "figures; FILE is added at its end; may be repeated (benchmarks/)",
-    )
-    command.add_argument(
-        "--rounds", type=count, default=3, metavar="N", help="of a comparison, the best counts (default: %(default)s)"
-    )
+    add_comparison(command)
     command.add_argument("--json", action="store_true", help="one JSON object; of a comparison, one for each in it")
-    return command.parse_args(arguments)
-
-
-def named_command(text: str) -> tuple[str, list[str]]:
-    """An argument NAME=COMMAND."""
-    name, equals, words = text.partition("=")
-    if not (name and equals and shlex.split(words)):
-        raise argparse.ArgumentTypeError(f"expected NAME=COMMAND, got {text!r}")
-    return name, shlex.split(words)
+    options = command.parse_args(arguments)
+    if options.peer and not options.file:
+        command.error("--peer needs a FILE, which the other engine hears, too")
+    return options
 
 
 def measure(spotter: KeywordSpotter, samples: NDArray[np.int16], block: int) -> Cost:

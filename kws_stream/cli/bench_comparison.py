@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -22,6 +24,41 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 }
 """figure -> its heading and format"""
 MORE_IS_BETTER = ("realtime_factor",)
+
+
+def count(text: str) -> int:
+    """An argument of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected one or more, got {text}")
+    return value
+
+
+def named_command(text: str) -> tuple[str, list[str]]:
+    """An argument NAME=COMMAND."""
+    name, equals, words = text.partition("=")
+    if not (name and equals and shlex.split(words)):
+        raise argparse.ArgumentTypeError(f"expected NAME=COMMAND, got {text!r}")
+    return name, shlex.split(words)
+
+
+def add_comparison(command: argparse.ArgumentParser) -> None:
+    """`--against`, `--peer` and `--rounds`."""
+    command.add_argument(
+        "--against", action="append", default=[], metavar="M", help="measure this model, too, in turns; may be repeated"
+    )
+    command.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        type=named_command,
+        metavar="NAME=COMMAND",
+        help='measure another engine, too: a command that prints a JSON object with "cpu_percent", and others of these '
+        "figures; FILE is added at its end; may be repeated (benchmarks/)",
+    )
+    command.add_argument(
+        "--rounds", type=count, default=3, metavar="N", help="of a comparison, the best counts (default: %(default)s)"
+    )
 
 
 def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Figures]:

@@ -85,11 +85,16 @@ def draw_comparison(figures: Mapping[str, Figures]) -> str:
     """A line for each, below a heading."""
     rows = [["", *(heading for heading, _ in COLUMNS.values())]]
     for name, each in figures.items():
-        values = [(each.get(figure), form) for figure, (_, form) in COLUMNS.items()]
-        rows.append([name, *("-" if value is None else format(value, form) for value, form in values)])
+        values = [format_figure(each.get(figure), form) for figure, (_, form) in COLUMNS.items()]
+        rows.append([name, *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{row[0]:<{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in rows]
     return "\n".join(lines)
+
+
+def format_figure(value: float | None, form: str) -> str:
+    """A dash where it is not known."""
+    return "-" if value is None else format(value, form)
 
 
 def _pin() -> set[int]:

@@ -40,7 +40,7 @@ runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
 	touch $@
 
 runs/lightcnn-%/done: $(TEACHERS:%=%/done)
-	$(LEARN) lightcnn --epochs 48 $(TAUGHT) $(UNMASKED)
+	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
 # A streaming network (docs/adr/0011-streaming-networks.md); none ships yet.

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 import torch
 from torch import Tensor
 
 from kws_stream.errors import KwsError
 from models import augment
+from models.alarms import find_alarms
 from models.augment import AugmentConfig
 from models.batches import load_noise, load_validation, to_tensor
 from models.calibration import fit_temperature, measure_calibration
 from models.corpora import Sources
-from models.labels import KEYWORDS, LABELS
+from models.labels import LABELS
 from models.options import parse_arguments as parse_training
 from models.recipe import read_network, read_recipe
-from models.recordings import read_mono
 from models.registry import find_architecture
 from models.task import KeywordTask, load_checkpoint
 from models.train import train
@@ -57,8 +58,6 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
 FOLDERS = {"words cut from sentences": "cut_words", "words of another language": "other_words"}
 """ingredient -> the folder of words that is left out"""
 
-STRIDE = 8
-"""frames between two answers on running speech"""
 CERTAIN = 0.9
 """posterior of a keyword, averaged over five answers, from which on it counts as an alarm"""
 
@@ -102,20 +101,9 @@ def configure(ingredient: str, seed: int, options: argparse.Namespace, common: S
 
 
 def count_alarms(task: KeywordTask, sentences: Sequence[Path]) -> tuple[int, float]:
-    """Alarms on recordings without keywords, and their hours: five answers, 80 ms apart, that agree with certainty."""
-    alarms, seconds = 0, 0.0
-    for path in sentences:
-        samples = torch.from_numpy(read_mono(path).astype(np.float32) / 32768)
-        seconds += len(samples) / task.config.sample_rate
-        frames = task.frontend(samples[None])[0, 0]  # (frames, bins)
-        if len(frames) < task.frames:
-            continue
-        windows = frames.unfold(0, task.frames, STRIDE).transpose(1, 2).unsqueeze(1)  # (answers, 1, frames, bins)
-        posteriors = task.network(windows).softmax(1)[:, : len(KEYWORDS)]
-        smooth = posteriors.unfold(0, min(5, len(posteriors)), 1).mean(2)  # (answers - 4, keywords)
-        certain = smooth.max(1).values > CERTAIN
-        alarms += int(certain[0]) + int((certain[1:] & ~certain[:-1]).sum())
-    return alarms, seconds / 3600
+    """Alarms on recordings without keywords, and their hours."""
+    alarms = sum(1 for path in sentences for _ in find_alarms(task, path, CERTAIN))
+    return alarms, sum(soundfile.info(path).duration for path in sentences) / 3600
 
 
 @torch.no_grad()

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
 
-from kws_stream.config import FrontendConfig
-from models.ablate import ALL, WITHOUT, Result, configure, count_alarms, differs, draw_table, main, parse_arguments
-from models.task import KeywordTask
+from models.ablate import ALL, WITHOUT, Result, configure, differs, draw_table, main, parse_arguments
 from tests.corpus import write_corpus
 
 # Lightning's own use of torch, and its advice on loaders that hold everything in memory.
@@ -53,31 +48,6 @@ def test_rows_are_trainings_that_differ(tmp_path: Path) -> None:
     assert rows_that_differ("compact-tiny", tmp_path) == every - {"unmasked examples"}
     assert rows_that_differ("compact-tiny", tmp_path, "time_mask=0", "bin_mask=0") == every - {"SpecAugment"}
     assert rows_that_differ("lightcnn", tmp_path, "time_mask=6") == every - {"attention"}
-
-
-class Certain(torch.nn.Module):
-    """Hears "yes" whenever the end of its window is loud."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        loud = features[:, 0, -10:].mean((1, 2)) > 0
-        logits = torch.zeros(len(features), 12)
-        logits[:, 0] = torch.where(loud, 20.0, -20.0)
-        return logits
-
-
-def test_alarms_are_counted_once_each(tmp_path: Path) -> None:
-    task = KeywordTask("compact-tiny", {"mean": -8.0})
-    assert task.config == FrontendConfig(mean=-8.0)
-    task.network = Certain()
-    rng = np.random.default_rng(0)
-    samples = rng.normal(0, 1e-4, 8 * 16_000)
-    for second in (2, 5):
-        samples[second * 16_000 : (second + 1) * 16_000] += rng.normal(0, 0.1, 16_000)
-    soundfile.write(tmp_path / "a.wav", samples, 16_000)
-    soundfile.write(tmp_path / "short.wav", samples[:8000], 16_000)
-    alarms, hours = count_alarms(task, [tmp_path / "a.wav", tmp_path / "short.wav"])
-    assert alarms == 2
-    assert hours == pytest.approx(8.5 / 3600)
 
 
 def test_a_table_of_two_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 from export.onnx import build_metadata, to_onnx
 from export.quantize import choose_clips, main
 from kws_stream import DecoderConfig, GateConfig, KeywordModel, zoo
+from kws_stream.model import QUANTIZED_TOLERANCE
 from models.calibration import Scaled
 from models.dataset import Clip, fingerprint, list_clips
 from models.registry import find_architecture
@@ -94,7 +95,9 @@ def test_the_file_is_smaller_and_describes_itself(method: str, corpus: Path, tmp
     assert (accuracy["equal_answers"]["clips"], accuracy["equal_answers"]["silence"]) == (26, 2)
     golden = np.array(result.metadata.golden.outputs)
     difference = np.abs(golden - source.metadata.golden.outputs).max()
-    assert 1e-3 < difference < 0.5, "of the 8-bit graph itself, which is another"
+    # Ranges calibrated on 8 artificial clips fit badly; what a file may allow itself is a share of its answers' range.
+    most = QUANTIZED_TOLERANCE * np.ptp(source.metadata.golden.outputs)
+    assert 1e-3 < difference < most, "of the 8-bit graph itself, which is another"
 
 
 def test_the_same_clips_give_the_same_file(corpus: Path, tmp_path: Path) -> None:

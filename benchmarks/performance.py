@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -22,15 +22,19 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from kws_stream import GateConfig, KeywordModel, KeywordSpotter, zoo
-from kws_stream.cli.bench_comparison import COLUMNS, Figures, compare, format_figure
+from kws_stream.cli import run
+from kws_stream.cli.bench import read_samples
+from kws_stream.cli.bench_comparison import Figures, compare, count, rows_of
 from kws_stream.decoder import PosteriorDecoder
 from kws_stream.frontend import StreamingLogMel
 from kws_stream.gate import SpeechGate
-from kws_stream.sources import FileSource
+from kws_stream.model import session_options
+from models.markdown import table
 
 PARTS = {
     "gate": (SpeechGate, "push"),
@@ -88,8 +92,9 @@ def profile(name: str, samples: NDArray[np.int16]) -> Profile:
     best: Counter[str] = Counter()
     for _ in range(3):  # the least of three passes is what was measured undisturbed
         spotter, spent = KeywordSpotter(model, gate=GateConfig(mode=0, hangover_ms=60_000)), Counter[str]()
-        contexts = [timed(owner, method, spent, part) for part, (owner, method) in PARTS.items()]
-        with contexts[0], contexts[1], contexts[2], contexts[3]:
+        with ExitStack() as watched:
+            for part, (owner, method) in PARTS.items():
+                watched.enter_context(timed(owner, method, spent, part))
             begin = time.perf_counter()
             for start in range(0, len(samples), block):
                 spotter.push(samples[start : start + block])
@@ -105,9 +110,7 @@ def profile(name: str, samples: NDArray[np.int16]) -> Profile:
 def profile_nodes(name: str, model: KeywordModel) -> dict[str, float]:
     """Microseconds of an inference by kind of node, as onnxruntime's own profiler counts them."""
     with TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        options = session_options()
         options.enable_profiling = True
         options.profile_file_prefix = f"{folder}/nodes"
         session = onnxruntime.InferenceSession(zoo.find(name), options, providers=["CPUExecutionProvider"])
@@ -128,11 +131,11 @@ def profile_nodes(name: str, model: KeywordModel) -> dict[str, float]:
 
 def peak_multiplies(size: int = 512, runs: int = 40) -> float:
     """Multiplies a second of this core at its best: a product of float32 matrices that stay in its cache."""
-    left = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)
-    out, times = np.empty_like(left), []
+    torch.set_num_threads(1)
+    matrix, out, times = torch.rand(size, size), torch.empty(size, size), []
     for _ in range(runs):
         begin = time.perf_counter()
-        np.matmul(left, left, out=out)
+        torch.mm(matrix, matrix, out=out)
         times.append(time.perf_counter() - begin)
     return size**3 / min(times)
 
@@ -155,20 +158,11 @@ def draw(profiles: Sequence[Profile]) -> Figure:
     return figure
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown, all columns but the first to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def write(
-    figures: Mapping[str, Figures], profiles: Sequence[Profile], peak: float, seconds: float, arguments: str
+    figures: Mapping[str, Figures], rounds: int, profiles: Sequence[Profile], peak: float, seconds: float, told: str
 ) -> str:
     """The page."""
-    whole = [
-        [name, *(format_figure(each.get(key), form) for key, (_, form) in COLUMNS.items())]
-        for name, each in figures.items()
-    ]
+    head, *whole = rows_of(figures)
     parts = [
         [each.name, *(f"{share:.3f}" for share in each.parts.values()), f"{sum(each.parts.values()):.3f}"]
         for each in profiles
@@ -190,16 +184,17 @@ def write(
     versions = f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}"
     return f"""# Where the time goes
 
-Written by `python benchmarks/performance.py {arguments}`
+Written by `python benchmarks/performance.py {told}`
 on {platform.machine()}, {platform.system()}, {versions}: one thread, {seconds:.0f} s of continuous
 speech. Other machines differ; ratios within one run travel better than what they are made of.
 
 ## Side by side
 
-`kws-bench FILE --against ...`: in turns on one core, the best of three rounds; `in silence`: the same length of
+`kws-bench FILE --against ...`: in turns on one core, the best of {rounds} rounds; `in silence`: the same length of
 zeros, where the gate stays closed; `start`: import and load.
 
-{table(["", *(heading for heading, _ in COLUMNS.values())], whole)}
+{table(head, whole)}
+
 ## By part of the runtime
 
 CPU % of a core while the gate is open all the time; `{REST}`: what lies between the parts.
@@ -207,39 +202,47 @@ CPU % of a core while the gate is open all the time; `{REST}`: what lies between
 ![The same as bars](performance.png)
 
 {table(["", *PARTS, REST, "all"], parts)}
+
 ## By kind of node
 
 Microseconds of one inference in onnxruntime's profiler, whose own cost is in them.
 
 {table(["", "all", "the four costliest"], nodes)}
+
 ## The floor
 
 The multiplies of the network at the rate of this core's best product of float32 matrices, {peak / 1e9:.0f} thousand
 million a second, beside what the network costs. Networks of 8 bits multiply faster than that.
 
-{table(["", "multiplies an inference", "least CPU %", "CPU %", "times the least"], floor)}"""
+{table(["", "multiplies an inference", "least CPU %", "CPU %", "times the least"], floor)}
+"""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def command(options: argparse.Namespace) -> int:
     """Measure, draw and write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file")
-    parser.add_argument("--models", nargs="+", default=[zoo.DEFAULT])
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args(arguments)
     bench = [sys.executable, "-m", "kws_stream.cli.bench", options.file, "--json", "--model"]
-    figures = compare({model: [*bench, model] for model in options.models}, options.rounds)
+    figures = compare([(model, [*bench, model]) for model in options.models], options.rounds)
     rate = KeywordModel.load(options.models[0]).metadata.frontend.sample_rate
-    signal = np.concatenate([block.samples for block in FileSource(options.file).blocks(rate)])
-    samples = (signal * 32767).clip(-32768, 32767).astype(np.int16)
+    samples = read_samples(options.file, rate)
     profiles = [profile(model, samples) for model in options.models]
-    said = f"{Path(options.file).name} --models {' '.join(Path(model).stem for model in options.models)}"
-    page = write(figures, profiles, peak_multiplies(), len(samples) / rate, said)
+    told = f"{Path(options.file).name} --models {' '.join(Path(model).stem for model in options.models)}"
+    page = write(figures, options.rounds, profiles, peak_multiplies(), len(samples) / rate, told)
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "performance.md").write_text(page)
     draw(profiles).savefig(options.output / "performance.png", dpi=120)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--models", nargs="+", default=[zoo.DEFAULT], metavar="M")
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
+    parser.add_argument("--rounds", type=count, default=3, metavar="N")
+    options = parser.parse_args(arguments)
+    return run("performance.py", lambda: command(options))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kws_stream.errors import KwsError
 from kws_stream.evaluation import wilson_interval
 from kws_stream.metadata import ModelMetadata
 from kws_stream.model import KeywordModel
+from models.markdown import table
 
 BEGIN, END = "<!-- python -m export.card wrote what follows -->", "<!-- and nothing beyond this line -->"
 CARDS = Path(__file__).parents[1] / "docs" / "models"
@@ -45,11 +46,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if options.seeds and not options.test:
         parser.error("--seeds compares on test clips: give --test DIR, too")
     return options
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -190,16 +190,21 @@ class KeywordModel:
 
 def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
     """onnxruntime as a stream wants it, nothing checked yet; ModelError when it cannot run the file."""
+    try:
+        return onnxruntime.InferenceSession(path, session_options(threads), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises RuntimeError and several classes of its own without a base
+        raise ModelError(f"{path}: not a model that onnxruntime can run ({_first_line(error)})") from error
+
+
+def session_options(threads: int = 1) -> onnxruntime.SessionOptions:
+    """How onnxruntime runs a network beside a stream: on few threads, none of which waits in a loop."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3  # its errors come as exceptions, too
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises RuntimeError and several classes of its own without a base
-        raise ModelError(f"{path}: not a model that onnxruntime can run ({_first_line(error)})") from error
+    return options
 
 
 def golden_tolerance(metadata: ModelMetadata) -> float:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor
 
@@ -27,8 +26,10 @@ from models.batches import load_noise, load_validation, to_tensor
 from models.calibration import fit_temperature, measure_calibration
 from models.corpora import Sources
 from models.labels import LABELS
+from models.markdown import table
 from models.options import parse_arguments as parse_training
 from models.recipe import read_network, read_recipe
+from models.recordings import read_mono
 from models.registry import find_architecture
 from models.task import KeywordTask, load_checkpoint
 from models.train import train
@@ -102,8 +103,12 @@ def configure(ingredient: str, seed: int, options: argparse.Namespace, common: S
 
 def count_alarms(task: KeywordTask, sentences: Sequence[Path]) -> tuple[int, float]:
     """Alarms on recordings without keywords, and their hours."""
-    alarms = sum(1 for path in sentences for _ in find_alarms(task, path, CERTAIN))
-    return alarms, sum(soundfile.info(path).duration for path in sentences) / 3600
+    alarms, seconds = 0, 0.0
+    for path in sentences:
+        samples = read_mono(path)
+        seconds += len(samples) / task.config.sample_rate
+        alarms += len(list(find_alarms(task, samples, CERTAIN)))
+    return alarms, seconds / 3600
 
 
 @torch.no_grad()
@@ -146,7 +151,7 @@ def spread(values: Sequence[float], form: str) -> str:
 def draw_table(results: Mapping[str, Sequence[Result]]) -> str:
     """Markdown: mean and range over the seeds, and what leaving the ingredient out changes, seed by seed."""
     head = ("without", "accuracy", "change in points", "loss", "change", "in noise", "unknown", "alarms an hour")
-    rows = [head, ("---",) * len(head)]
+    rows = []
     for ingredient, runs in results.items():
         pairs = list(zip(runs, results[ALL], strict=False))
         points = [100 * (run.accuracy - whole.accuracy) for run, whole in pairs]
@@ -163,7 +168,7 @@ def draw_table(results: Mapping[str, Sequence[Result]]) -> str:
                 spread([run.alarms for run in runs], ".0f"),
             )
         )
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"{table(head, rows)}\n"
 
 
 def differs(training: argparse.Namespace, whole: argparse.Namespace) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.labels import KEYWORDS
-from models.recordings import Samples, read_mono
+from models.recordings import Samples
 from models.task import KeywordTask
 
 STRIDE = 8
@@ -47,9 +46,9 @@ def smooth_posteriors(task: KeywordTask, samples: Samples) -> Tensor:
     return posteriors.unfold(0, min(SMOOTH, len(posteriors)), 1).mean(2)
 
 
-def find_alarms(task: KeywordTask, path: Path, certain: float) -> Iterator[Alarm]:
-    """An alarm for each stretch of the recording in which some keyword's posterior is above `certain`."""
-    best = smooth_posteriors(task, read_mono(path)).max(1)
+def find_alarms(task: KeywordTask, samples: Samples, certain: float) -> Iterator[Alarm]:
+    """An alarm for each stretch of a recording `(n,)` in which some keyword's posterior is above `certain`."""
+    best = smooth_posteriors(task, samples).max(1)
     for above, places in groupby(range(len(best.values)), lambda place: bool(best.values[place] > certain)):
         if above:
             peak = max(places, key=lambda place: float(best.values[place]))

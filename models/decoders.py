@@ -23,6 +23,7 @@ from kws_stream.operation import measure, shifted, sweep
 from kws_stream.scoring import judge
 from kws_stream.trace import Replay, Trace, record
 from kws_stream.truth import Truth, read_truth
+from models.markdown import table
 
 AIMS = (1.0, 5.0, 20.0, 60.0)
 """false alarms an hour"""
@@ -105,11 +106,11 @@ def compare(trace: Trace, truth: Truth) -> str:
     """The table, in Markdown."""
     aims = [f"missed at {aim:g} FA/h" for aim in AIMS]
     head = ["smoothing ms", "decoder", *aims, f"twice at {AIMS[-1]:g}", "ms from word end, p50, p95"]
-    lines = [head, ["---"] * len(head)]
+    rows = []
     for smoothing in SMOOTHING_MS:
         for decoder in decoders(smoothing):
-            lines.append([f"{smoothing:g}", decoder.name, *row_of(decoder, trace, truth)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            rows.append([f"{smoothing:g}", decoder.name, *row_of(decoder, trace, truth)])
+    return table(head, rows)
 
 
 def read_stream(audio: Path, model: KeywordModel) -> tuple[Trace, Truth]:
@@ -131,8 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", type=Path, metavar="TABLE.md", help="also write the table here")
     options = parser.parse_args(arguments)
     try:
-        table = compare(*read_stream(options.audio, KeywordModel.load(options.model)))
-        print(table)
+        told = compare(*read_stream(options.audio, KeywordModel.load(options.model)))
+        print(told)
         if options.output:
             options.output.write_text(table + "\n", encoding="utf-8")
     except KwsError as error:

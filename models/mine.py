@@ -41,7 +41,7 @@ def mine(task: KeywordTask, sentences: Sequence[Path], folder: Path, certain: fl
         table.writerow(("path", "taken_for", "posterior", "sentence", "second"))
         for sentence in shown(sentences, f"listening to {len(sentences)} sentences"):
             samples = read_mono(sentence)
-            for number, alarm in enumerate(find_alarms(task, sentence, certain)):
+            for number, alarm in enumerate(find_alarms(task, samples, certain)):
                 clip = Path("train", f"not-{alarm.keyword}", f"{sentence.stem}_nohash_{number}.flac")
                 (folder / clip).parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(folder / clip, cut(samples, alarm.start), SAMPLE_RATE)

@@ -10,6 +10,7 @@ from scipy.stats import t
 
 from kws_stream.evaluation import wilson_interval
 from models.cells import Cell, Epoch, Recipe, Result
+from models.markdown import table
 from models.published import BEST, CLIPS, FIRST, Figures
 from models.registry import find_architecture, parameter_count
 
@@ -176,5 +177,4 @@ def _maybe(value: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows] if rows else []
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table(head, rows)}\n" if rows else ""

@@ -72,7 +72,7 @@ def test_streams_begin_elsewhere_and_never_end() -> None:
 
 
 def test_models_and_other_engines_side_by_side() -> None:
-    peer = f"vad={sys.executable} benchmarks/webrtcvad_alone.py"
+    peer = f"vad={sys.executable} {Path(__file__).parents[1]}/benchmarks/webrtcvad_alone.py"
     arguments = (EXAMPLE, "--json", "--rounds", "1", "--against", "compact-tiny", "--peer", peer)
     figures = json.loads(bench(*arguments).stdout)
     assert list(figures) == ["lightcnn", "compact-tiny", "vad"]
@@ -93,14 +93,26 @@ def test_the_best_of_several_rounds_counts(tmp_path: Path) -> None:
         "turn = len(log.read())\n"
         "print(json.dumps({'cpu_percent': 10 - turn, 'realtime_factor': 10 - turn, 'rss_mb': None}))\n"
     )
-    commands = {name: [sys.executable, str(counter), str(log), name] for name in "ab"}
+    commands = [(name, [sys.executable, str(counter), str(log), name]) for name in "ab"]
     figures = compare(commands, rounds=3)
     assert log.read_text() == "ababab"
     assert figures["a"] == {"cpu_percent": 5, "realtime_factor": 9, "rss_mb": None, "ratio": 1}
     assert figures["b"]["ratio"] == 0.8
     lines = draw_comparison(figures).splitlines()
-    assert [line.split()[0] for line in lines] == ["CPU", "a", "b"]
+    assert [line.split() for line in lines] == [["CPU", "%", "ratio"], ["a", "5.000", "1.00"], ["b", "4.000", "0.80"]]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_a_pool_is_compared_too() -> None:
+    table = bench("--rounds", "1", "--streams", "2", "--against", "compact-tiny", EXAMPLE).stdout.splitlines()
+    assert "CPU % in a pool" in table[0]
+    assert [line.split()[0] for line in table[1:]] == ["lightcnn", "compact-tiny"]
+
+
+def test_nothing_is_compared_with_itself() -> None:
+    result = bench("--rounds", "1", "--against", "lightcnn", EXAMPLE)
+    assert result.returncode == 1
+    assert result.stderr == "kws-bench: lightcnn: named twice; a comparison is between different ones\n"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from torchaudio.datasets import SPEECHCOMMANDS, speechcommands
+from torchaudio.datasets import SPEECHCOMMANDS
 
-from kws_stream.errors import KwsError
 from models import download
 from tests.archive_server import Server, pack, serve
 
@@ -257,46 +255,3 @@ def test_folder_that_is_a_file(fetch, server, tmp_path, capsys):
     (tmp_path / "file").touch()
     assert download.main([str(tmp_path / "file"), "--url", server.url, "--sha256", "0" * 64]) == 1
     assert last_line(capsys).startswith("error: ")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["DIR", "--version", "v0.03"],
-        ["DIR", "--url", "http://127.0.0.1/a.tar.gz"],
-        ["DIR", "--sha256", "0" * 64],
-        ["DIR", "--url", "http://127.0.0.1/a.tar.gz", "--sha256", "0"],
-        ["DIR", "--url", "http://127.0.0.1/a.zip", "--sha256", "0" * 64],
-        ["DIR", "--url", "http://127.0.0.1/...tar.gz", "--sha256", "0" * 64],
-        ["DIR", "--url", "file:///a.tar.gz", "--sha256", "0" * 64],
-        ["DIR", "--url", "http://127.0.0.1/a.tar.gz", "--sha256", "0" * 64, "--version", "v0.01"],
-    ],
-)
-def test_usage_errors(arguments, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stopped:
-        download.main(arguments)
-    assert stopped.value.code == 2
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bad_address_from_python(tmp_path):
-    with pytest.raises(ValueError, match=r"\.tar\.gz"):
-        download.download(tmp_path, "http://127.0.0.1/..tar.gz", "0" * 64)
-
-
-@pytest.mark.parametrize("version", ["v0.01", "v0.02"])
-def test_official_archives_are_those_of_torchaudio(version):
-    url, checksum = download.official_archive(version)
-    assert speechcommands._CHECKSUMS[url] == checksum
-    assert re.fullmatch("[0-9a-f]{64}", checksum)
-    # The folder must be the one that torchaudio itself looks in for this version.
-    address = download.ARCHIVE_ADDRESS.fullmatch(url)
-    assert address
-    assert address[1] == f"speech_commands_{version}"
-
-
-def test_unknown_official_version():
-    with pytest.raises(KwsError, match="does not know"):
-        download.official_archive("v9")

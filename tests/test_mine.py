@@ -11,24 +11,21 @@ import soundfile
 from models.alarms import find_alarms
 from models.dataset import list_clips
 from models.mine import FOUND, cut, main, mine
-from models.task import KeywordTask
-from tests.test_alarms import certain, sentence
-
-__all__ = ["certain", "sentence"]  # fixtures
+from models.recordings import read_mono
+from tests.certain import certain_task, write_sentences
 
 
-def test_what_was_mistaken_is_unknown_to_the_next_training(
-    certain: KeywordTask, sentence: Path, tmp_path: Path
-) -> None:
-    counts = mine(certain, [sentence, sentence.with_name("short.wav")], tmp_path / "mined", 0.5)
+def test_what_was_mistaken_is_unknown_to_the_next_training(tmp_path: Path) -> None:
+    task, sentences = certain_task(), write_sentences(tmp_path)
+    counts = mine(task, sentences, tmp_path / "mined", 0.5)
     assert counts == {"yes": 2}
     clips = list_clips(tmp_path / "mined", "train")
     assert [(clip.word, clip.label, clip.speaker) for clip in clips] == [("not-yes", "unknown", "a")] * 2
-    samples, _ = soundfile.read(sentence, dtype="int16")
+    samples = read_mono(sentences[0])
     with (tmp_path / "mined" / FOUND).open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [clip.path.relative_to(tmp_path / "mined").as_posix() for clip in clips]
-    for alarm, clip, row in zip(find_alarms(certain, sentence, 0.5), clips, rows, strict=True):
+    for alarm, clip, row in zip(find_alarms(task, samples, 0.5), clips, rows, strict=True):
         written, rate = soundfile.read(clip.path, dtype="int16")
         assert rate == 16_000
         np.testing.assert_array_equal(written, samples[alarm.start : alarm.start + 16_000])

@@ -69,6 +69,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
+def read_samples(path: str, rate: int) -> NDArray[np.int16]:
+    """A recording as a microphone gives it, `(n,)` at `rate`. Raises AudioError."""
+    signal = np.concatenate([block.samples for block in FileSource(path).blocks(rate)])
+    samples: NDArray[np.int16] = (signal * 32767).clip(-32768, 32767).astype(np.int16)
+    return samples
+
+
 def measure(spotter: KeywordSpotter, samples: NDArray[np.int16], block: int) -> Cost:
     """Push `samples` `(n,)` block by block, after a warm-up."""
     rate = spotter.model.metadata.frontend.sample_rate
@@ -120,8 +127,7 @@ def command(options: argparse.Namespace) -> int:
         model = model.stepping(options.hop)
     frontend = model.metadata.frontend
     if options.file:
-        signal = np.concatenate([block.samples for block in FileSource(options.file).blocks(frontend.sample_rate)])
-        samples = (signal * 32767).clip(-32768, 32767).astype(np.int16)
+        samples = read_samples(options.file, frontend.sample_rate)
         gate = gate_of(options.vad, model.metadata.gate)
     else:
         samples = np.random.default_rng(0).normal(0, 3000, NOISE_SECONDS * frontend.sample_rate).astype(np.int16)
@@ -154,11 +160,11 @@ def command(options: argparse.Namespace) -> int:
 def command_comparison(options: argparse.Namespace) -> int:
     """Measure this model and all others, each in a process of its own, and print a table."""
     file = [options.file] if options.file else []
-    common = [*file, "--json", *(["--vad", options.vad] if options.vad else [])]
-    hop = ["--hop", str(options.hop)] if options.hop is not None else []
-    ourselves = [sys.executable, "-m", "kws_stream.cli.bench", *common, *hop]
-    commands = {model: [*ourselves, "--model", model] for model in (options.model, *options.against)}
-    commands |= {name: [*words, *file] for name, words in options.peer}
+    asked = {"--vad": options.vad, "--hop": options.hop, "--streams": options.streams}
+    same = [word for name, value in asked.items() if value is not None for word in (name, str(value))]
+    ourselves = [sys.executable, "-m", "kws_stream.cli.bench", *file, "--json", *same]
+    commands = [(model, [*ourselves, "--model", model]) for model in (options.model, *options.against)]
+    commands += [(name, [*words, *file]) for name, words in options.peer]
     figures = compare(commands, options.rounds)
     print(json.dumps(figures) if options.json else draw_comparison(figures))
     return 0

@@ -21,9 +21,11 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "rss_mb": ("RSS MB", ".0f"),
     "startup_s": ("start s", ".2f"),
     "hop_ms": ("hop ms", ".0f"),
+    "pool_cpu_percent": ("CPU % in a pool", ".3f"),
+    "pool_p99_ms": ("p99 ms of a pool", ".1f"),
 }
 """figure -> its heading and format"""
-MORE_IS_BETTER = ("realtime_factor",)
+MORE_IS_BETTER = ("realtime_factor", "pool_realtime_factor", "pool_streams_per_core")
 
 
 def count(text: str) -> int:
@@ -61,19 +63,23 @@ def add_comparison(command: argparse.ArgumentParser) -> None:
     )
 
 
-def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Figures]:
+def compare(commands: Sequence[tuple[str, Sequence[str]]], rounds: int) -> dict[str, Figures]:
     """The best of each figure that each command prints as a JSON object, and the `ratio` of its cost to the first's.
 
-    The commands take turns, on one core where the system allows it: other load on the machine meets all of them alike,
-    and the least of several rounds is what was measured undisturbed. Raises KwsError when one of them fails.
+    `commands`: names, and what to run. They take turns, on one core where the system allows it: other load on the
+    machine meets all of them alike, and the least of several rounds is what was measured undisturbed. Raises KwsError
+    when one of them fails, and when two have one name.
     """
+    names = [name for name, _ in commands]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise KwsError(f"{', '.join(sorted(twice))}: named twice; a comparison is between different ones")
     allowed = _pin()
     try:
-        runs = [{name: _ask(name, command) for name, command in commands.items()} for _ in range(rounds)]
+        runs = [{name: _ask(name, command) for name, command in commands} for _ in range(rounds)]
     finally:
         if allowed:
             os.sched_setaffinity(0, allowed)
-    figures = {name: _best([run[name] for run in runs]) for name in commands}
+    figures = {name: _best([run[name] for run in runs]) for name in names}
     first = next(iter(figures.values()))["cpu_percent"]
     for each in figures.values():
         cost = each["cpu_percent"]
@@ -83,18 +89,22 @@ def compare(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Fig
 
 def draw_comparison(figures: Mapping[str, Figures]) -> str:
     """A line for each, below a heading."""
-    rows = [["", *(heading for heading, _ in COLUMNS.values())]]
-    for name, each in figures.items():
-        values = [format_figure(each.get(figure), form) for figure, (_, form) in COLUMNS.items()]
-        rows.append([name, *values])
+    rows = rows_of(figures)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{row[0]:<{widths[0]}}  " + "  ".join(map(str.rjust, row[1:], widths[1:])) for row in rows]
     return "\n".join(lines)
 
 
-def format_figure(value: float | None, form: str) -> str:
-    """A dash where it is not known."""
-    return "-" if value is None else format(value, form)
+def rows_of(figures: Mapping[str, Figures]) -> list[list[str]]:
+    """The heading, and a row for each: the columns of which somebody knows a figure, a dash where one does not."""
+    known = {
+        key: column for key, column in COLUMNS.items() if any(each.get(key) is not None for each in figures.values())
+    }
+    rows = [["", *(heading for heading, _ in known.values())]]
+    for name, each in figures.items():
+        values = [(each.get(key), form) for key, (_, form) in known.items()]
+        rows.append([name, *("-" if value is None else format(value, form) for value, form in values)])
+    return rows
 
 
 def _pin() -> set[int]:

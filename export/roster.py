@@ -1,0 +1,123 @@
+"""`python -m export.roster -o FOLDER ...`: every registered network, trained alike, on one page.
+
+Each is trained by one modest recipe, exported, verified, and asked in turns with all others what an answer costs. All
+arguments that this command does not know go to `models.train`. A training that is complete is not repeated, one that
+was stopped goes on; several commands may share the folder if they train different networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from export.__main__ import export
+from export.__main__ import parse_arguments as parse_export
+from export.roster_page import Entry, draw_page, draw_pareto
+from kws_stream.errors import KwsError
+from kws_stream.model import KeywordModel
+from models.callbacks import hush
+from models.options import parse_arguments as parse_training
+from models.registry import find_architecture, list_architectures
+from models.train import train
+
+ROUNDS = 9
+"""in each, every network answers; the fastest counts, because what else the machine does only ever adds"""
+TURN = 0.03
+"""seconds at least of one network's answers in a round"""
+DPI = 144
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
+    """This command's options, and those for `models.train`; usage errors exit with 2."""
+    parser = argparse.ArgumentParser("python -m export.roster", description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the trainings")
+    parser.add_argument("--write", type=Path, metavar="PAGE.md", help="where the page goes (default: FOLDER/roster.md)")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=list_architectures(),
+        default=list_architectures(),
+        metavar="ARCH",
+        help="train only these (default: all); the page has all that are trained",
+    )
+    return parser.parse_known_args(arguments)
+
+
+def build_model(architecture: str, folder: Path, common: Sequence[str]) -> None:
+    """Train and export, or go on where that was stopped; nothing for a network whose file is there."""
+    run = folder / architecture
+    if (run / "model.onnx").exists():
+        return
+    training = parse_training([architecture, *common])
+    training.run, training.resume = run, (run / "last.ckpt").exists()
+    checkpoint = train(training)
+    export(parse_export([str(checkpoint), "-o", str(run / "model.onnx")]))
+
+
+def answer(model: KeywordModel) -> None:
+    """One answer: of a window, or of a streaming network to its next stride."""
+    metadata = model.metadata
+    frames = metadata.stride_frames if metadata.streaming else metadata.context_frames
+    model.answer(np.zeros((1, frames, metadata.frontend.bins), np.float32), [model.initial])
+
+
+def measure_answers(models: Sequence[KeywordModel]) -> list[float]:
+    """Milliseconds of processor time that each takes for an answer, on one thread."""
+    fastest = [float("inf")] * len(models)
+    for _ in range(ROUNDS):
+        for place, model in enumerate(models):
+            answer(model)  # what the one before it left in the caches is not this one's
+            began, count = time.process_time(), 0
+            while (spent := time.process_time() - began) < TURN or count == 0:
+                answer(model)
+                count += 1
+            fastest[place] = min(fastest[place], 1e3 * spent / count)
+    return fastest
+
+
+def read_entries(folder: Path) -> Iterator[Entry]:
+    """All that are trained, measured together."""
+    names = [name for name in list_architectures() if (folder / name / "model.onnx").exists()]
+    models = [KeywordModel.load(folder / name / "model.onnx") for name in names]
+    for name, model, cost in zip(names, models, measure_answers(models), strict=True):
+        training, accuracy = model.metadata.training, model.metadata.accuracy["validation"]
+        assert isinstance(training["parameters"], int)
+        yield Entry(
+            name,
+            find_architecture(name).paper,
+            training["parameters"],
+            training["multiplies"],
+            accuracy["accuracy"],
+            tuple(accuracy["interval"]),
+            accuracy["clips"],
+            cost,
+            model.metadata.streaming is not None,
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    hush()
+    options, common = parse_arguments(arguments)
+    try:
+        for architecture in options.networks:
+            build_model(architecture, options.output, common)
+        page = options.write or options.output / "roster.md"
+        picture = page.with_suffix(".png")
+        entries = list(read_entries(options.output))
+        draw_pareto(entries).savefig(picture, dpi=DPI)
+        page.write_text(draw_page(entries, parse_training(["lightcnn", *common]), picture.name), encoding="utf-8")
+    except KwsError as error:
+        print(f"export.roster: {error}", file=sys.stderr)
+        return 1
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -78,6 +78,8 @@ class Recipe:
     max_epochs: int = 100
     transfer: TransferConfig = field(default_factory=TransferConfig)
     """of the pretrained ones"""
+    precision: str = "32-true"
+    """of the multiplies, as Lightning names it"""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,16 @@ def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path) -> Result:
     return result
 
 
+def read_results(folder: Path, folds: Folds, recipe: Recipe) -> dict[Cell, Result]:
+    """Every complete cell below `folder` that was trained by `recipe` on the clips of `folds`."""
+    results = {}
+    for kept in sorted(folder.glob("*/result.json")):
+        facts = json.loads(kept.with_name("facts.json").read_text())
+        if facts == {**facts, "recipe": asdict(recipe), "clips": folds.fingerprint}:
+            results[Cell(**facts["cell"])] = _read(kept)
+    return results
+
+
 def check_facts(run: Path, facts: dict[str, Any]) -> None:
     """KwsError when the folder holds what was trained otherwise: its figures must not stand in this table."""
     kept = run / "facts.json"
@@ -202,6 +214,7 @@ def build_trainer(task: KeywordTask, batches: BankBatches, recipe: Recipe, run: 
         max_epochs=recipe.max_epochs,
         accelerator="auto",
         devices=1,
+        precision=recipe.precision,  # type: ignore[arg-type]
         logger=False,
         callbacks=[
             Seeds(batches),

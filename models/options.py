@@ -10,6 +10,8 @@ from models.registry import list_architectures
 
 DESCRIPTION = "From a folder of word folders to a checkpoint."
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; usage errors exit with 2."""
@@ -41,7 +43,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--teachers", type=Path, nargs="*", default=[], help="checkpoints to learn from, too")
     training.add_argument(
         "--precision",
-        choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
+        choices=PRECISIONS,
         default="auto",
         help="of the multiplies (default: bf16-mixed where it is fast, else 32-true)",
     )

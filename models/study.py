@@ -17,10 +17,12 @@ import torch
 
 from kws_stream.errors import KwsError
 from models.callbacks import hush
-from models.cells import VARIANTS, Cell, Recipe, Result, run_cell
+from models.cells import VARIANTS, Cell, Recipe, Result, read_results, run_cell
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
+from models.options import PRECISIONS
 from models.study_page import draw_page, learning_of
+from models.train import pick_precision
 from models.transfer import TransferConfig
 from models.weights import IMAGENET
 
@@ -66,6 +68,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--rate-decay", type=float, default=1.0, metavar="R", help="from each block to the one before it"
     )
     parser.add_argument("--freeze-statistics", action="store_true", help="of the batch norms of a pretrained trunk")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the multiplies (default: bf16-mixed where it is fast, else 32-true)",
+    )
     parser.add_argument("--threads", type=int, help="on a CPU")
     options = parser.parse_args(arguments)
     if not all(0 < share <= 1 for share in options.shares):
@@ -116,16 +124,16 @@ def study(options: argparse.Namespace) -> None:
         options.patience,
         options.max_epochs,
         TransferConfig(options.freeze, options.unfreeze_after, options.rate_decay, options.freeze_statistics),
+        pick_precision(options.precision),
     )
     if options.threads:
         torch.set_num_threads(options.threads)
     cells = [*list_cells(options)]
     folds = load_folds(options.data, LOG_SPECTROGRAM, FOLDS, options.output / "cache")
-    results: dict[Cell, Result] = {}
     page = options.write or options.output / "study.md"
     for cell in cells:
-        results[cell] = run_cell(cell, folds, recipe, options.output)
-        write_page(page, results, recipe)
+        run_cell(cell, folds, recipe, options.output)
+        write_page(page, read_results(options.output, folds, recipe), recipe)
     print(page)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import groupby
 
 import numpy as np
@@ -56,7 +57,8 @@ def _data(results: Results, recipe: Recipe) -> str:
         f"{recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the validation "
         f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
         f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
-        f"means over its epoch. Device: {devices}; the study's is not known, so its seconds are another's.\n"
+        f"means over its epoch. Device: {devices}, {recipe.precision}; the study's "
+        f"is not known, so its seconds are another's.\n"
     )
 
 
@@ -72,20 +74,30 @@ def _transfer(recipe: Recipe) -> str:
 
 
 def _compare(results: Results) -> str:
-    """Best and first epoch of the cells with all the data, of the first seed."""
-    chosen = {cell: result for cell, result in results.items() if cell.share == _most(results)}
-    chosen = {cell: result for cell, result in chosen.items() if cell.seed == min(c.seed for c in chosen)}
-    if not chosen:
-        return ""
+    """Best and first epoch of the first seed of each network, with the most data that it was given."""
     best, first = [], []
-    for cell, result in chosen.items():
+    for cell, result in _fullest(results).items():
         published = BEST.get((cell.network, cell.weights is not None))
-        row = (cell.network, f"{_parameters(cell.network):,}", f"{result.best.number} of {len(result.epochs)}")
+        row = (cell.network, f"{_parameters(cell.network):,}", f"{result.clips:,}")
+        row = (*row, f"{result.best.number} of {len(result.epochs)}")
         best.append((*row, *_beside(result.best, published, result.val_clips), *_seconds(result, published)))
         early = FIRST.get((cell.network, cell.weights is not None))
-        first.append((cell.network, *_beside(result.first, early, result.val_clips)[:4]))
-    heads = ("network", "parameters", "best epoch", *HEAD, "seconds", "published"), ("network", *HEAD[:4])
+        first.append((cell.network, f"{result.clips:,}", *_beside(result.first, early, result.val_clips)[:4]))
+    if not best:
+        return ""
+    heads = (
+        ("network", "parameters", "clips", "best epoch", *HEAD, "seconds", "published"),
+        ("network", "clips", *HEAD[:4]),
+    )
     return f"{_table(heads[0], best)}\nAfter the first epoch:\n\n{_table(heads[1], first)}"
+
+
+def _fullest(results: Results) -> Results:
+    """One cell a network, in the order of their parameters: of its largest share, the first seed."""
+    chosen: dict[str, Cell] = {}
+    for cell in sorted(results, key=lambda cell: (-cell.share, cell.seed)):
+        chosen.setdefault(cell.network, cell)
+    return {cell: results[cell] for cell in sorted(chosen.values(), key=lambda cell: _parameters(cell.network))}
 
 
 def _beside(epoch: Epoch, published: Figures | None, clips: int) -> tuple[str, ...]:
@@ -163,10 +175,7 @@ def _mean(group: Sequence[Result]) -> str:
     return f"{mean:.4f} ({low:.4f} to {high:.4f})"
 
 
-def _most(results: Results) -> float:
-    return max((cell.share for cell in results), default=0.0)
-
-
+@cache
 def _parameters(network: str) -> int:
     found = find_architecture(network)
     return parameter_count(found.build(found.frames, found.frontend.bins, 12))

@@ -49,6 +49,7 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
     "speed": ("--set", "speed=0"),
     "codec": ("--set", "coded_share=0"),
     "spectral tilt": ("--set", "tilt_db=0"),
+    "vocal tracts": ("--set", "vocal_tract=0"),
     "SpecAugment": ("--set", "time_mask=0", "bin_mask=0"),
     "unmasked examples": ("--set", "time_mask=12", "bin_mask=5"),
     "attention": ("--network", "attentive=False"),

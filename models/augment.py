@@ -33,6 +33,10 @@ class AugmentConfig:
     tilt_db: float = 6.0
     """the spectrum is tilted by at most this, end to end in either direction: microphones differ"""
 
+    vocal_tract: float = 0.1
+    """moves every bin up or down by at most this fraction of its place: throats differ in length (Jaitly and Hinton
+    2013, Vocal Tract Length Perturbation)"""
+
     time_mask: int = 12
     """frames at most in each of two masks (SpecAugment, Park et al. 2019, 1904.08779)"""
 
@@ -40,7 +44,7 @@ class AugmentConfig:
     """bins at most in each of two masks"""
 
 
-OF_FEATURES = ("tilt_db", "time_mask", "bin_mask")
+OF_FEATURES = ("tilt_db", "vocal_tract", "time_mask", "bin_mask")
 """fields that bend features, anew each time they are used; the others bend samples, before the features are computed"""
 
 
@@ -106,9 +110,25 @@ def crop(features: Tensor, frames: int) -> Tensor:
     return features.gather(1, at.unsqueeze(2).expand(-1, -1, features.shape[2]))
 
 
+def scale_bins(features: Tensor, factors: Tensor) -> Tensor:
+    """What stood at bin `f * factor` stands at bin `f`: features `(batch, 1, frames, bins)`, factors `(batch, 1)`.
+
+    By linear interpolation between bins; above the last one its value goes on. The original scales Hertz; mel bins, at
+    even steps in Hertz up to 1 kHz and in ratio above, are scaled where they are, which needs no spectrum.
+    """
+    bins = features.shape[3]
+    at = (torch.arange(bins, device=features.device) * factors).clamp_max(bins - 1)  # (batch, bins)
+    left = at.long().clamp_max(bins - 2)
+    share = (at - left)[:, None, None, :]
+    index = left[:, None, None, :].expand_as(features)
+    return torch.lerp(features.gather(3, index), features.gather(3, index + 1), share)
+
+
 def bend_spectrum(features: Tensor, std: float, config: AugmentConfig) -> Tensor:
-    """Tilt and mask features `(batch, 1, frames, bins)`; `std` is what the front end divided the logarithm by."""
+    """Scale, tilt, mask features `(batch, 1, frames, bins)`; `std` is what the front end divided the logarithm by."""
     batch, _, frames, bins = features.shape
+    if config.vocal_tract:
+        features = scale_bins(features, 1 + uniform(features, -config.vocal_tract, config.vocal_tract))
     nats_per_db = torch.log(torch.tensor(10.0)).item() / 10
     ramp = torch.linspace(-0.5, 0.5, bins, device=features.device)  # (bins,)
     tilt = uniform(features, -config.tilt_db, config.tilt_db) * nats_per_db / std  # (batch, 1)

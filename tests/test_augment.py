@@ -18,6 +18,7 @@ STILL = AugmentConfig(
     snr_db=(10, 10),
     gain_db=(0, 0),
     tilt_db=0,
+    vocal_tract=0,
     time_mask=0,
     bin_mask=0,
 )
@@ -159,3 +160,30 @@ def test_the_tilt_is_in_decibels() -> None:
     bent = augment.bend_spectrum(torch.zeros(500, 1, 4, 40), 2.0, config)
     decibels = (bent[:, 0, 0, -1] - bent[:, 0, 0, 0]) * 2.0 * 10 / torch.log(torch.tensor(10.0))
     assert 5.5 < decibels.abs().max() <= 6.0
+
+
+def test_a_formant_moves_by_the_factor() -> None:
+    peak = torch.exp(-(((torch.arange(40) - 20) / 2) ** 2))  # (bins,)
+    features = peak.repeat(3, 1, 98, 1)
+    moved = augment.scale_bins(features, torch.tensor([[1.0], [1.25], [0.8]]))
+    torch.testing.assert_close(moved[0], features[0])
+    for row, place in ((1, 16), (2, 25)):
+        assert (moved[row].argmax(2) == place).all()
+        torch.testing.assert_close(moved[row].amax(2), torch.ones(1, 98))
+
+
+def test_above_the_last_bin_its_value_goes_on() -> None:
+    ramp = torch.arange(40.0).repeat(1, 1, 5, 1)
+    moved = augment.scale_bins(ramp, torch.tensor([[1.1]]))
+    torch.testing.assert_close(moved[0, 0, 0], (torch.arange(40) * 1.1).clamp_max(39))
+
+
+def test_vocal_tracts_differ_by_row_and_within_their_range() -> None:
+    ramp = torch.arange(40.0).repeat(500, 1, 4, 1)
+    config = AugmentConfig(tilt_db=0, vocal_tract=0.1, time_mask=0, bin_mask=0)
+    factors = augment.bend_spectrum(ramp, 1.0, config)[:, 0, :, 20] / 20  # (batch, frames)
+    assert (factors == factors[:, :1]).all(), "one throat a row"
+    assert 0.9 <= factors.min() < 0.91
+    assert 1.09 < factors.max() <= 1.1
+    still = AugmentConfig(tilt_db=0, vocal_tract=0, time_mask=0, bin_mask=0)
+    torch.testing.assert_close(augment.bend_spectrum(ramp, 1.0, still), ramp)

@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = compare(*read_stream(options.audio, KeywordModel.load(options.model)))
         print(told)
         if options.output:
-            options.output.write_text(table + "\n", encoding="utf-8")
+            options.output.write_text(told + "\n", encoding="utf-8")
     except KwsError as error:
         print(f"models.decoders: {error}", file=sys.stderr)
         return 1

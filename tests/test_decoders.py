@@ -67,3 +67,13 @@ def test_decoders_are_not_chosen_on_other_streams(
     (tmp_path / "a.jsonl").write_text(json.dumps({"stream": {"split": split}}) + "\n")
     assert main([str(tmp_path / "a.wav"), "--model", "compact"]) == 1
     assert "decoders are chosen on streams of train or val" in capsys.readouterr().err
+
+
+def test_the_table_is_written_as_it_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(32_000), 16_000)
+    lines = [{"stream": {"split": "val"}}, {"keyword": "yes", "onset": 0.5, "end": 0.9}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    written = tmp_path / "table.md"
+    assert main([str(tmp_path / "a.wav"), "--model", "compact", "-o", str(written)]) == 0
+    assert written.read_text() == capsys.readouterr().out
+    assert "100.0 %" in written.read_text(), "silence: all is missed"

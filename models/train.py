@@ -192,6 +192,8 @@ def train(options: argparse.Namespace) -> Path:
     )
     best = trainer.checkpoint_callbacks[0]
     assert isinstance(best, ModelCheckpoint)
+    if best.best_model_score is None:  # nothing left to train, in a folder that was moved since
+        return run / "best.ckpt"
     say(f"best validation loss {best.best_model_score:.4f}: {best.best_model_path}")
     return Path(best.best_model_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,16 @@ def test_a_killed_run_resumes_as_if_unbroken(corpus: Path, straight: Path, runs:
     resumed = train(corpus, run, "--epochs", "6", "--resume").network.state_dict()
     for name, value in load_checkpoint(straight / "last.ckpt").network.state_dict().items():
         torch.testing.assert_close(resumed[name], value, msg=name)
+
+
+def test_a_complete_run_that_was_moved_has_nothing_left_to_train(
+    corpus: Path, straight: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = runs / "moved"
+    shutil.copytree(straight, moved)
+    train(corpus, moved, "--epochs", "6", "--resume")
+    assert Path(capsys.readouterr().out.strip()) == moved / "best.ckpt"
+    assert (moved / "best.ckpt").read_bytes() == (straight / "best.ckpt").read_bytes()
 
 
 def test_the_weights_are_averaged_from_the_start() -> None:

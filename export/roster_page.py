@@ -106,6 +106,7 @@ def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str) -> None:
         note = {"xytext": (-4, 5), "textcoords": "offset points", "fontsize": 8, "ha": "right"}
         axes.annotate(entry.name, (place, entry.accuracy), **note)
     axes.set_xscale("log")
+    axes.set_xlim(left=min(places) / 10)  # room for the name of the cheapest
     # What is far below the others would press them together; it stands in the table.
     best = max(entry.accuracy for entry in entries)
     axes.set_ylim(max(min(entry.accuracy for entry in entries), best - 0.25) - 0.01, best + 0.015)

@@ -30,6 +30,8 @@ ROUNDS = 9
 TURN = 0.03
 """seconds at least of one network's answers in a round"""
 DPI = 144
+RECIPE = ("epochs", "batch", "learning_rate", "passes", "smoothing", "seed", "set")
+"""options of `models.train` that all networks on the page must share"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
@@ -80,13 +82,15 @@ def measure_answers(models: Sequence[KeywordModel]) -> list[float]:
     return fastest
 
 
-def read_entries(folder: Path) -> Iterator[Entry]:
-    """All that are trained, measured together."""
+def read_entries(folder: Path, recipe: argparse.Namespace) -> Iterator[Entry]:
+    """All that are trained, measured together; KwsError when one was trained by another recipe."""
     names = [name for name in list_architectures() if (folder / name / "model.onnx").exists()]
     models = [KeywordModel.load(folder / name / "model.onnx") for name in names]
     for name, model, cost in zip(names, models, measure_answers(models), strict=True):
         training, accuracy = model.metadata.training, model.metadata.accuracy["validation"]
-        assert isinstance(training["parameters"], int)
+        for option in RECIPE:
+            if training["options"][option] != getattr(recipe, option):
+                raise KwsError(f"{folder / name} was trained with another {option}; give another folder, or remove it")
         yield Entry(
             name,
             find_architecture(name).paper,
@@ -109,9 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             build_model(architecture, options.output, common)
         page = options.write or options.output / "roster.md"
         picture = page.with_suffix(".png")
-        entries = list(read_entries(options.output))
+        recipe = parse_training(["lightcnn", *common])
+        entries = list(read_entries(options.output, recipe))
         draw_pareto(entries).savefig(picture, dpi=DPI)
-        page.write_text(draw_page(entries, parse_training(["lightcnn", *common]), picture.name), encoding="utf-8")
+        page.write_text(draw_page(entries, recipe, picture.name), encoding="utf-8")
     except KwsError as error:
         print(f"export.roster: {error}", file=sys.stderr)
         return 1

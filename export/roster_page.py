@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from models.markdown import table
-from models.plots import BLUE, GREY, VERMILION, tidy
+from models.plots import BLUE, GREY, PERCENT, VERMILION, tidy
 
 
 class Entry(NamedTuple):
@@ -110,5 +109,5 @@ def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str) -> None:
     # What is far below the others would press them together; it stands in the table.
     best = max(entry.accuracy for entry in entries)
     axes.set_ylim(max(min(entry.accuracy for entry in entries), best - 0.25) - 0.01, best + 0.015)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PERCENT)
     axes.grid(alpha=0.25)

@@ -33,7 +33,7 @@ class AugmentConfig:
     tilt_db: float = 6.0
     """the spectrum is tilted by at most this, end to end in either direction: microphones differ"""
 
-    vocal_tract: float = 0.1
+    vocal_tract: float = 0.0
     """moves every bin up or down by at most this fraction of its place: throats differ in length (Jaitly and Hinton
     2013, Vocal Tract Length Perturbation)"""
 

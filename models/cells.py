@@ -24,7 +24,7 @@ from models.task import KeywordTask
 from models.transfer import Freezing, TransferConfig, check_transfer
 from models.weights import load_weights
 
-PLAIN = AugmentConfig(tilt_db=0, vocal_tract=0, time_mask=0, bin_mask=0)
+PLAIN = AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)
 VARIANTS: Mapping[str, dict[str, Any]] = {
     "": {},
     "binary cross-entropy": {"loss": "binary"},

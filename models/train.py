@@ -192,10 +192,9 @@ def train(options: argparse.Namespace) -> Path:
     )
     best = trainer.checkpoint_callbacks[0]
     assert isinstance(best, ModelCheckpoint)
-    if best.best_model_score is None:  # nothing left to train, in a folder that was moved since
-        return run / "best.ckpt"
-    say(f"best validation loss {best.best_model_score:.4f}: {best.best_model_path}")
-    return Path(best.best_model_path)
+    if best.best_model_score is not None:  # or the folder was moved since, and nothing was left to train
+        say(f"best validation loss {best.best_model_score:.4f}")
+    return run / "best.ckpt"
 
 
 def validation_features(task: KeywordTask, samples: Tensor, labels: Tensor) -> TensorDataset:

@@ -44,10 +44,12 @@ def rows_that_differ(architecture: str, folder: Path, *settings: str) -> set[str
 
 def test_rows_are_trainings_that_differ(tmp_path: Path) -> None:
     every = set(WITHOUT) - {ALL}
-    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=6") == every
-    assert rows_that_differ("compact-tiny", tmp_path) == every - {"unmasked examples"}
-    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=0", "bin_mask=0") == every - {"SpecAugment"}
-    assert rows_that_differ("lightcnn", tmp_path, "time_mask=6") == every - {"attention"}
+    throats = "vocal_tract=0.1"
+    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=6", throats) == every
+    assert rows_that_differ("compact-tiny", tmp_path, throats) == every - {"unmasked examples"}
+    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=0", "bin_mask=0", throats) == every - {"SpecAugment"}
+    assert rows_that_differ("compact-tiny", tmp_path, "time_mask=6") == every - {"vocal tracts"}
+    assert rows_that_differ("lightcnn", tmp_path, "time_mask=6", throats) == every - {"attention"}
 
 
 def test_a_table_of_two_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,6 @@ STILL = AugmentConfig(
     snr_db=(10, 10),
     gain_db=(0, 0),
     tilt_db=0,
-    vocal_tract=0,
     time_mask=0,
     bin_mask=0,
 )
@@ -185,5 +184,5 @@ def test_vocal_tracts_differ_by_row_and_within_their_range() -> None:
     assert (factors == factors[:, :1]).all(), "one throat a row"
     assert 0.9 <= factors.min() < 0.91
     assert 1.09 < factors.max() <= 1.1
-    still = AugmentConfig(tilt_db=0, vocal_tract=0, time_mask=0, bin_mask=0)
+    still = AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)
     torch.testing.assert_close(augment.bend_spectrum(ramp, 1.0, still), ramp)

@@ -42,7 +42,7 @@ def train(folder: Path, processes: str) -> None:
     bank = FeatureBank(folder, passes=2)
     batches = BankBatches(bank, options.batch, options.seed)
     L.seed_everything(0, verbose=False)
-    still = AugmentConfig(tilt_db=0, vocal_tract=0, time_mask=0, bin_mask=0)
+    still = AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)
     task = KeywordTask("perceptron", asdict(FrontendConfig()), asdict(still))
     features, labels = bank.load(0)
     validation = TensorDataset(
@@ -69,7 +69,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     """Step by step, to the rounding of float32: each takes half of every batch, and the gradients are averaged.
 
     So it is without what each process has of its own. The rows here have no frame more than the network sees, so there
-    is one crop; and they are neither bent nor masked, which each process does to its own rows. The network has no
+    is one crop; and they are neither tilted nor masked, which each process does to its own rows. The network has no
     dropout and no batch norm, whose statistics would be those of half a batch: SyncBatchNorm needs a GPU.
     """
     rng = np.random.default_rng(0)

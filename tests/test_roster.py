@@ -93,6 +93,8 @@ def test_two_networks_to_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main([*command[:-1], *training]) == 0  # dnn-s again: nothing is repeated, and the other stays on the page
     assert (runs / "dnn-s" / "model.onnx").stat().st_mtime_ns == written
     assert page.read_text().count("| `") == 2
+    assert main([*command, *training, "--smoothing", "0"]) == 1
+    assert "dnn-s was trained with another smoothing" in capsys.readouterr().err, "no page tells of two recipes"
 
 
 def test_a_folder_that_is_no_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

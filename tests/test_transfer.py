@@ -36,7 +36,7 @@ def make_task(name: str, config: TransferConfig) -> KeywordTask:
     return KeywordTask(
         name,
         asdict(found.frontend),
-        asdict(AugmentConfig(tilt_db=0, vocal_tract=0, time_mask=0, bin_mask=0)),
+        asdict(AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)),
         settings={"dropout": 0.0},
         transfer=asdict(config),
         schedule="constant",

@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     parameters: int
     """with batch-norm running statistics"""
     multiplies: int
-    """of one inference by a network that sees windows, of a whole context by a streaming one"""
+    """of an answer: to a window, or by a streaming network to its next stride"""
     accuracy: float
     """on the validation words"""
     interval: tuple[float, float]
@@ -70,10 +70,9 @@ and made for none. It tells what a network learns soon, not what it can learn: t
 long, and large networks are served worst. Accuracy on the {entries[0].clips:,} validation words (without silence),
 which also chose the epoch, with their 95 % interval (Wilson); another seed would move it, too.
 
-Multiplies are those of one inference; CPU ms is what an answer takes in onnxruntime on one thread, all networks in
-turns, the fastest of several rounds. Streaming networks ({streaming or "none here"}) answer from their states, so that
-an answer costs a stride of frames and not the whole context that their multiplies are counted for. A star: no
-other network is both cheaper and more accurate.
+Multiplies are those of an answer; CPU ms is what it takes in onnxruntime on one thread, all networks in turns, the
+fastest of several rounds. Streaming networks ({streaming or "none here"}) go on from their states, so that an answer
+costs them the frames of a stride and not a whole context. A star: no other network is both cheaper and more accurate.
 
 ![Accuracy over multiplies and over processor time]({picture})
 
@@ -85,7 +84,7 @@ def draw_pareto(entries: Sequence[Entry]) -> Figure:
     """Accuracy over multiplies and over processor time, the networks that nothing beats joined and named."""
     figure = Figure(figsize=(9, 10), layout="constrained")
     panels = figure.subplots(2, 1, sharey=True)
-    names = {"multiplies": "multiplies of an inference", "milliseconds": "CPU ms of an answer in onnxruntime"}
+    names = {"multiplies": "multiplies of an answer", "milliseconds": "CPU ms of an answer in onnxruntime"}
     for axes, (cost, name) in zip(panels, names.items(), strict=True):
         _draw_front(axes, entries, cost)
         tidy(axes, f"accuracy over {name}", name, "accuracy on validation words")

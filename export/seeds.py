@@ -6,16 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and its 95 % interval by Student's t over the seeds; ValueError for fewer than two."""
-    if len(values) < 2:
-        raise ValueError(f"an interval needs two values or more, got {len(values)}")
-    mean = float(np.mean(values))
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
+from models.intervals import mean_interval
 
 
 def summarise(figures: Sequence[Mapping[str, Any]]) -> tuple[str, list[tuple[str, str, str]]]:

@@ -24,6 +24,8 @@ from models.task import KeywordTask
 from models.transfer import Freezing, TransferConfig, check_transfer
 from models.weights import load_weights
 
+TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
+"""networks with a trunk of ImageNet's"""
 PLAIN = AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)
 VARIANTS: Mapping[str, dict[str, Any]] = {
     "": {},
@@ -73,6 +75,8 @@ class Recipe:
 
     batch: int = 32
     learning_rate: float = 1e-3
+    trunk_rate: float = 1e-3
+    """learning rate of the networks with a trunk, pretrained or not"""
     patience: int = 3
     """epochs without a lower validation loss"""
     max_epochs: int = 100
@@ -193,7 +197,7 @@ def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> 
         cell.network,
         asdict(learning.measure(find_architecture(cell.network).frontend)),
         asdict(PLAIN),
-        learning_rate=recipe.learning_rate,
+        learning_rate=recipe.trunk_rate if cell.network in TRUNKS else recipe.learning_rate,
         weight_decay=0.0,
         provenance={"study": cell.facts()},
         transfer=asdict(transfer),

@@ -17,7 +17,7 @@ import torch
 
 from kws_stream.errors import KwsError
 from models.callbacks import hush
-from models.cells import VARIANTS, Cell, Recipe, Result, read_results, run_cell
+from models.cells import TRUNKS, VARIANTS, Cell, Recipe, Result, read_results, run_cell
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
 from models.options import PRECISIONS
@@ -26,8 +26,7 @@ from models.train import pick_precision
 from models.transfer import TransferConfig
 from models.weights import IMAGENET
 
-NETWORKS = ("lightcnn-spectrogram", "mnist", "squeezenet", "inception-v3", "vgg16", "resnet50")
-TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
+NETWORKS = ("lightcnn-spectrogram", "mnist", *TRUNKS)
 LIGHT = "lightcnn-spectrogram"
 FOLDS = 5
 DPI = 144
@@ -60,6 +59,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--trunk-rate", type=float, help="learning rate of the networks with an ImageNet trunk (the same)"
+    )
     parser.add_argument("--patience", type=int, default=3)
     parser.add_argument("--max-epochs", type=int, default=100)
     parser.add_argument("--freeze", type=int, default=0, metavar="N", help="blocks of a pretrained trunk that rest")
@@ -121,6 +123,7 @@ def study(options: argparse.Namespace) -> None:
     recipe = Recipe(
         options.batch,
         options.learning_rate,
+        options.trunk_rate or options.learning_rate,
         options.patience,
         options.max_epochs,
         TransferConfig(options.freeze, options.unfreeze_after, options.rate_decay, options.freeze_statistics),

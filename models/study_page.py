@@ -7,13 +7,14 @@ from functools import cache
 from itertools import groupby
 
 import numpy as np
-from scipy.stats import t
 
 from kws_stream.evaluation import wilson_interval
 from models.cells import Cell, Epoch, Recipe, Result
+from models.intervals import mean_interval
 from models.markdown import table
 from models.published import BEST, CLIPS, FIRST, Figures
 from models.registry import find_architecture, parameter_count
+from models.study_findings import draw_findings
 
 Results = Mapping[Cell, Result]
 HEAD = ("train acc.", "published", "val acc.", "published", "train loss", "published", "val loss", "published")
@@ -24,6 +25,7 @@ def draw_page(results: Results, recipe: Recipe, picture: str = "") -> str:
     whole = whole_of(results)
     sections = [
         ("The tables", _data(results, recipe)),
+        ("What it says", draw_findings(whole)),
         ("From scratch", _compare({c: r for c, r in whole.items() if not c.weights})),
         ("Pretrained on ImageNet", _transfer(recipe) + _compare({c: r for c, r in whole.items() if c.weights})),
         ("How much data", _shares(whole) + (f"\n![learning curves]({picture})\n" if picture else "")),
@@ -54,12 +56,18 @@ def _data(results: Results, recipe: Recipe) -> str:
     return (
         f"Ours learns from {most:,} clips at most and is judged on {held:,} of other speakers (a fifth); the study had "
         f"{CLIPS:,} in all, so the figures differ by their data before anything else. Batches of "
-        f"{recipe.batch}, Adam without weight decay at {recipe.learning_rate:g}, no augmentation, until the validation "
+        f"{recipe.batch}, Adam without weight decay at {_rates(recipe)}, no augmentation, until the validation "
         f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
         f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
         f"means over its epoch. Device: {devices}, {recipe.precision}; the study's "
         f"is not known, so its seconds are another's.\n"
     )
+
+
+def _rates(recipe: Recipe) -> str:
+    if recipe.trunk_rate == recipe.learning_rate:
+        return f"{recipe.learning_rate:g}"
+    return f"{recipe.learning_rate:g} ({recipe.trunk_rate:g} for networks with an ImageNet trunk, pretrained or not)"
 
 
 def _transfer(recipe: Recipe) -> str:
@@ -169,8 +177,8 @@ def _mean(group: Sequence[Result]) -> str:
     values = [result.best.val_accuracy for result in group]
     mean = float(np.mean(values))
     if len(values) > 1:
-        half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-        return f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f}; {len(values)} trainings)"
+        _, low, high = mean_interval(values)
+        return f"{mean:.4f} ({low:.4f} to {high:.4f}; {len(values)} trainings)"
     low, high = wilson_interval(round(mean * group[0].val_clips), group[0].val_clips)
     return f"{mean:.4f} ({low:.4f} to {high:.4f})"
 

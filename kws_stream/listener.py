@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -143,6 +142,8 @@ class Listener:
             self._thread.join()
 
     async def __aiter__(self) -> AsyncIterator[KeywordEvent]:
+        import asyncio  # whoever iterates has it; for all others it would be 7 of 76 MB
+
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[KeywordEvent | None] = asyncio.Queue()
 

@@ -140,11 +140,14 @@ class History(Callback):
         self.epochs = [Epoch(*epoch) for epoch in state_dict["epochs"]]
 
 
-def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path) -> Result:
-    """Train a cell below `folder`, go on with one that was stopped, or read what one that is complete came to."""
-    run = folder / cell.name
-    kept = run / "result.json"
-    check_facts(run, {"cell": cell.facts(), "recipe": asdict(recipe), "clips": folds.fingerprint})
+def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path, records: Path) -> Result:
+    """Train a cell below `folder`, go on with one that was stopped, or read what one that is complete came to.
+
+    What it came to is kept below `records`, which may outlive the checkpoints.
+    """
+    run, record = folder / cell.name, records / cell.name
+    kept = record / "result.json"
+    check_facts(record, {"cell": cell.facts(), "recipe": asdict(recipe), "clips": folds.fingerprint})
     if kept.exists():
         return _read(kept)
     learning, judging = folds.part(cell.fold, False, cell.share), folds.part(cell.fold, True)
@@ -163,30 +166,30 @@ def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path) -> Result:
     device = torch.cuda.get_device_name() if trainer.strategy.root_device.type == "cuda" else "CPU"
     result = Result(history.epochs, learning.rows, judging.rows, device)
     part = kept.with_suffix(".part")
-    part.write_text(json.dumps(asdict(result), indent=1))
+    part.write_text(json.dumps(asdict(result), indent=1) + "\n")
     part.replace(kept)
     last.unlink()  # the best is kept: for `python -m export`
     return result
 
 
-def read_results(folder: Path, folds: Folds, recipe: Recipe) -> dict[Cell, Result]:
-    """Every complete cell below `folder` that was trained by `recipe` on the clips of `folds`."""
+def read_results(records: Path, folds: Folds, recipe: Recipe) -> dict[Cell, Result]:
+    """Every complete cell below `records` that was trained by `recipe` on the clips of `folds`."""
     results = {}
-    for kept in sorted(folder.glob("*/result.json")):
+    for kept in sorted(records.glob("*/result.json")):
         facts = json.loads(kept.with_name("facts.json").read_text())
         if facts == {**facts, "recipe": asdict(recipe), "clips": folds.fingerprint}:
             results[Cell(**facts["cell"])] = _read(kept)
     return results
 
 
-def check_facts(run: Path, facts: dict[str, Any]) -> None:
+def check_facts(record: Path, facts: dict[str, Any]) -> None:
     """KwsError when the folder holds what was trained otherwise: its figures must not stand in this table."""
-    kept = run / "facts.json"
+    kept = record / "facts.json"
     if kept.exists() and (before := json.loads(kept.read_text())) != facts:
         different = next(name for name in facts if before[name] != facts[name])
-        raise KwsError(f"{run} was trained with another {different}; give another folder (-o), or remove it")
-    run.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(facts, indent=1))
+        raise KwsError(f"{record} was trained with another {different}; give another folder, or remove it")
+    record.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> KeywordTask:

@@ -41,6 +41,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--data", type=Path, required=True, help="corpus; its splits for training and validation are read"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="of the trainings")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        metavar="FOLDER",
+        help="of what the trainings came to, which may be kept without the trainings (default: the one of -o)",
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE.md", help="where the page goes (default: FOLDER/study.md)")
     parser.add_argument(
         "--tables", nargs="+", choices=TABLES, default=list(TABLES), metavar="TABLE", help=" ".join(TABLES)
@@ -134,9 +140,10 @@ def study(options: argparse.Namespace) -> None:
     cells = [*list_cells(options)]
     folds = load_folds(options.data, LOG_SPECTROGRAM, FOLDS, options.output / "cache")
     page = options.write or options.output / "study.md"
+    records = options.records or options.output
     for cell in cells:
-        run_cell(cell, folds, recipe, options.output)
-        write_page(page, read_results(options.output, folds, recipe), recipe)
+        run_cell(cell, folds, recipe, options.output, records)
+        write_page(page, read_results(records, folds, recipe), recipe)
     print(page)
 
 

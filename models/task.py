@@ -98,7 +98,7 @@ class KeywordTask(L.LightningModule):
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(self.network, self.learning_rate, self.transfer.rate_decay)
         rates = [group["lr"] for group in groups]
-        optimizer = torch.optim.AdamW(groups, self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(groups, self.learning_rate, weight_decay=self.weight_decay, fused=True)
         if self.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -67,6 +67,14 @@ def test_what_is_complete_is_not_repeated(
     assert run(corpus, tmp_path, "--tables", "scratch") == page
 
 
+def test_what_trainings_came_to_outlives_them(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = ["--tables", "scratch", "--records", str(tmp_path / "records")]
+    page = run(corpus, tmp_path / "there", *records)
+    assert not [*(tmp_path / "there").rglob("result.json")]
+    monkeypatch.setattr("models.cells.build_task", lambda *arguments, **named: pytest.fail("trained again"))
+    assert run(corpus, tmp_path / "elsewhere", *records) == page
+
+
 def test_the_page_has_what_others_trained_in_the_folder(corpus: Path, tmp_path: Path) -> None:
     """Small networks with all clips by one command, large ones with a share by another."""
     run(corpus, tmp_path, "--tables", "scratch")
@@ -86,7 +94,7 @@ def test_what_was_trained_otherwise_is_not_taken_for_it(
     run(corpus, tmp_path, "--tables", "scratch", "--max-epochs", "1")
     other = ["--data", str(corpus), "-o", str(tmp_path), "--networks", LIGHT, "--tables", "scratch"]
     assert main([*other, "--max-epochs", "1", "--batch", "8"]) == 1
-    assert "was trained with another recipe; give another folder (-o), or remove it" in capsys.readouterr().err
+    assert "was trained with another recipe; give another folder, or remove it" in capsys.readouterr().err
 
 
 def test_what_was_stopped_goes_on_as_if_unbroken(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,10 @@
 ZOO := compact-large compact compact-tiny lightcnn
 SEEDS := 0 1 2
 SYNTHETIC := runs/synthetic
-SOURCES := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
+RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
     --val-noise $(KWS_DATA)/noise/val --rir $(KWS_DATA)/rir/train --speech $(KWS_DATA)/speech \
-    --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words $(SYNTHETIC)
+    --words $(KWS_DATA)/cut_words $(KWS_DATA)/other_words
+SOURCES := $(RECORDED) $(SYNTHETIC)
 LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) --threads 1 \
     $(if $(wildcard $(@D)/last.ckpt),--resume)
 # Networks that only teach. The small ones learnt from the first two; the others from two of the large one's size, one of them
@@ -78,18 +79,22 @@ vocal-tracts: $(SYNTHETIC)/README.md
 	    $(THROATS) --epochs 28 --learning-rate 4e-3
 
 # The study's tables: small networks with all clips, the large ones with a tenth of them, which is what two cores can do.
-STUDY := $(BIN)/python -m models.study --data $(KWS_DATA)/speech_commands -o runs/study --write docs/study.md --threads 1
+# What trainings came to is kept in docs/study and docs/zoo; without those folders, all of it is trained anew.
+STUDY := $(BIN)/python -m models.study --data $(KWS_DATA)/speech_commands -o runs/study --records docs/study \
+    --write docs/study.md --threads 1 --trunk-rate 3e-4 --max-epochs 30
 .PHONY: study networks
 study: | $(VENV)/.train
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 0.3 1 --seeds 0 1 2 \
 	    --weights squeezenet=$(KWS_WEIGHTS)/squeezenet1_1_imagenet.npz@57.4
-	$(STUDY) --tables scratch folds variants --networks lightcnn-spectrogram mnist
+	$(STUDY) --tables scratch --networks lightcnn-spectrogram --shares 0.1 1 --seeds 0 1 2
+	$(STUDY) --tables scratch folds variants --networks mnist --shares 0.1 1
 	$(STUDY) --tables scratch --networks inception-v3 vgg16 resnet50 --shares 0.1
 
-# Every network of the registry by one modest recipe: `make -j2` does not help here, two commands with --networks do.
-networks: $(SYNTHETIC)/README.md
-	$(BIN)/python -m export.roster -o runs/roster --write docs/zoo.md $(SOURCES) --threads 1 --epochs 4 --passes 4 \
-	    --batch 64 --set rows=4864 $(UNMASKED:--set%=%)
+# Every network of the registry by one modest recipe, of real recordings alone. Two commands with --networks share it.
+ROSTER := $(BIN)/python -m export.roster -o runs/roster --records docs/zoo --write docs/zoo.md $(RECORDED) --threads 1 \
+    --epochs 4 --passes 4 --batch 32 --learning-rate 1e-3 --set rows=4864 $(UNMASKED:--set%=%)
+networks: | $(VENV)/.train
+	$(ROSTER)
 
 runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/last.ckpt -o $@

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from export.onnx import build_metadata, to_onnx, update_checksums, write
-from export.streaming import step_of, streaming_metadata, to_streaming_onnx
+from export.onnx import build_metadata, update_checksums, write
+from export.streaming import step_of, to_graph
 from kws_stream.config import DecoderConfig, GateConfig, KeywordThreshold
 from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import wilson_interval
@@ -163,11 +163,7 @@ def export(options: argparse.Namespace) -> None:
     if calibration:
         accuracy["calibration"] = calibration
     metadata = build_metadata(task, options.licence, accuracy, decoder, GateConfig())
-    if streaming:
-        step = step_of(task.network)
-        model = to_streaming_onnx(step, streaming_metadata(step, metadata))
-    else:
-        model = to_onnx(task, metadata)
+    model = to_graph(task, metadata, streaming)
     samples = validation.samples[:: max(1, len(validation.samples) // 256)]
     result = write(model, task, options.output, samples)
     update_checksums(options.output)

@@ -10,10 +10,11 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.onnx import trace
+from export.onnx import to_onnx, trace
 from kws_stream.metadata import ModelMetadata, Streaming
 from models.complexity import count_multiplies
 from models.streaming import Step, streamed
+from models.task import KeywordTask
 
 RENEWAL_STRIDES = 25
 """between two renewals of a recurrent network: 2 s, so that it never hears much longer than in training"""
@@ -58,3 +59,14 @@ def initial_states(step: Step, features: Tensor) -> Sequence[Tensor]:
     """Of streams that begin with `features` `(batch, 1, frames, bins)`."""
     _, *states = step(features)
     return [torch.zeros_like(state) for state in states]
+
+
+def to_graph(task: KeywordTask, metadata: ModelMetadata, streaming: bool) -> onnx.ModelProto:
+    """The network of `task` as one that goes on from states, or as one that sees windows.
+
+    Raises ModelError for a network that cannot be streamed.
+    """
+    if not streaming:
+        return to_onnx(task, metadata)
+    step = step_of(task.network)
+    return to_streaming_onnx(step, streaming_metadata(step, metadata))

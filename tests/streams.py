@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.onnx import build_metadata, to_onnx
-from export.streaming import step_of, streaming_metadata, to_streaming_onnx
+from export.onnx import build_metadata
+from export.streaming import to_graph
 from kws_stream import DecoderConfig, GateConfig, KeywordModel, KeywordSpotter
 from kws_stream.hearing import Due
 from kws_stream.model import States
@@ -48,11 +48,7 @@ def exported(name: str, streaming: bool = True) -> KeywordModel:
     metadata = build_metadata(task, "CC0", {}, DecoderConfig(), GateConfig())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
-        if streaming:
-            step = step_of(task.network)
-            model = to_streaming_onnx(step, streaming_metadata(step, metadata))
-        else:
-            model = to_onnx(task, metadata)
+        model = to_graph(task, metadata, streaming)
     path = Path(mkdtemp()) / "model.onnx"
     path.write_bytes(model.SerializeToString())
     loaded = KeywordModel.load(path)

@@ -94,7 +94,14 @@ def test_two_networks_to_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (runs / "dnn-s" / "model.onnx").stat().st_mtime_ns == written
     assert page.read_text().count("| `") == 2
     assert main([*command, *training, "--smoothing", "0"]) == 1
-    assert "dnn-s was trained with another smoothing" in capsys.readouterr().err, "no page tells of two recipes"
+    assert "dnn-s.json: trained with another smoothing" in capsys.readouterr().err, "no page tells of two recipes"
+    elsewhere = ["-o", str(tmp_path / "elsewhere"), "--records", str(runs / "records"), *command[2:]]
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert main([*elsewhere, *training]) == 0, "the records are enough"
+    again = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert [row[4] for row in again] == [row[4] for row in rows]
+    assert not [*(tmp_path / "elsewhere").rglob("model.onnx")]
+    assert KeywordModel.load(tmp_path / "elsewhere" / "gru-stream" / "untrained.onnx").metadata.streaming
 
 
 def test_a_folder_that_is_no_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

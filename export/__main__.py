@@ -124,7 +124,7 @@ def calibrate(task: KeywordTask, validation: Validation, ratio: float) -> dict[s
     temperature = float(f"{fit_temperature(logits, labels):.4g}")
     shift = shift_unknown(task, ratio)
     task.network = Scaled(task.network, temperature, shift).eval()
-    figures = {
+    figures: dict[str, Any] = {
         "before": logits,
         "after": logits / temperature,
         "held_out": cross_scaled(logits, labels, validation.speakers),

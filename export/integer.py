@@ -31,7 +31,7 @@ DYNAMIC = ("Gemm", "LSTM", "MatMul")
 """dynamic: without convolutions, for they become slower than in floats, several times."""
 
 
-class Contexts(CalibrationDataReader):
+class Contexts(CalibrationDataReader):  # type: ignore[misc]
     """Features `(frames, bins)` one by one, as onnxruntime asks for them."""
 
     def __init__(self, name: str, features: Iterator[Floats]) -> None:

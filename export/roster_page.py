@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -101,7 +101,7 @@ def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str) -> None:
     axes.step(places, [entry.accuracy for entry in front], where="post", color=BLUE, linewidth=1, alpha=0.6)
     axes.plot(places, [entry.accuracy for entry in front], "o", color=VERMILION)
     for entry, place in zip(front, places, strict=True):
-        note = {"xytext": (-4, 5), "textcoords": "offset points", "fontsize": 8, "ha": "right"}
+        note: dict[str, Any] = {"xytext": (-4, 5), "textcoords": "offset points", "fontsize": 8, "ha": "right"}
         axes.annotate(entry.name, (place, entry.accuracy), **note)
     axes.set_xscale("log")
     axes.set_xlim(left=min(places) / 10)  # room for the name of the cheapest

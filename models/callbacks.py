@@ -66,6 +66,7 @@ class Report(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         figures = [f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items())]
+        assert trainer.train_dataloader is not None
         batches = trainer.train_dataloader.dataset
         rate = len(batches) * batches.batch_size / (time.perf_counter() - self.began)
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"

@@ -131,7 +131,8 @@ class History(Callback):
         names = ("train/accuracy", "train/loss", "val/accuracy", "val/loss")
         before = self.epochs[-1].seconds if self.epochs else 0.0
         seconds = before + time.perf_counter() - self.began
-        self.epochs.append(Epoch(trainer.current_epoch + 1, *(metrics[name].item() for name in names), seconds))
+        figures = [metrics[name].item() for name in names]
+        self.epochs.append(Epoch._make([trainer.current_epoch + 1, *figures, seconds]))
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": [list(epoch) for epoch in self.epochs]}
@@ -210,7 +211,7 @@ def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> 
     check_transfer(task.network, transfer)
     if cell.weights and pretrained:
         load_weights(task.network, cell.weights, cell.pixel_std)
-    task.network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
     return task
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -124,10 +125,11 @@ class CompactResNet(nn.Module):
         return self.classifier(self.pool(joined))  # (batch, labels) logits
 
 
-for name, options in {
+WIDTHS: dict[str, dict[str, Any]] = {
     "compact-tiny": {"stem": 8, "widths": (16, 20), "joined": 32, "dropout": 0.0},
     "compact": {},
     "compact-large": {"stem": 24, "widths": (48, 96), "blocks": 2, "joined": 192},
     "compact-teacher": {"stem": 32, "stride": 2, "widths": (64, 128), "blocks": 2, "joined": 256, "attentive": False},
-}.items():
+}
+for name, options in WIDTHS.items():
     register(name, FrontendConfig(), frames=98)(partial(CompactResNet, **options))

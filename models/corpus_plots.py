@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from kws_stream.config import FrontendConfig
-from kws_stream.frontend import log_mel
+from kws_stream.frontend import log_mel, to_float
 from models.labels import KEYWORDS
 from models.plots import BLUE, GREY, VERMILION, tidy
 from models.recordings import CLIP, SAMPLE_RATE, Samples
@@ -37,7 +37,7 @@ def draw_durations(seconds: Sequence[float], shortest: float) -> Figure:
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
     top = 0.02 * (np.ceil(max(seconds, default=1.0) / 0.02) + 1)
-    axes.hist(seconds, np.arange(0, top + 0.01, 0.02), color=BLUE, log=True)
+    axes.hist(seconds, np.arange(0, top + 0.01, 0.02).tolist(), color=BLUE, log=True)
     axes.axvline(shortest, color=VERMILION, linewidth=1, linestyle=":", label=f"too short: under {shortest:g} s")
     axes.legend(frameon=False, loc="upper left")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -49,7 +49,7 @@ def draw_levels(rms: Sequence[float], peak: Sequence[float]) -> Figure:
     """How loud clips are, in dB of full scale: over their whole length, and at their loudest sample."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.subplots()
-    bins = np.arange(np.floor(min(rms, default=-60)), 1)  # the last bin holds 0 dB, too
+    bins = np.arange(np.floor(min(rms, default=-60)), 1).tolist()  # the last bin holds 0 dB, too
     axes.hist(rms, bins, color=BLUE, label="RMS of the clip")
     axes.hist(peak, bins, color=VERMILION, histtype="step", linewidth=1.5, label="peak")
     axes.legend(frameon=False, loc="upper left")
@@ -67,7 +67,7 @@ def draw_words(examples: Mapping[str, Samples]) -> Figure:
     for axes in grid.flat[len(examples) :]:
         axes.set_visible(False)
     for axes, (word, samples) in zip(grid.flat, examples.items(), strict=False):
-        frames = log_mel(np.pad(samples[:CLIP], (0, max(0, CLIP - len(samples)))) / np.float32(32768), config)
+        frames = log_mel(to_float(np.pad(samples[:CLIP], (0, max(0, CLIP - len(samples))))), config)
         axes.imshow(
             frames.T,  # (bins, frames)
             origin="lower",

@@ -127,7 +127,7 @@ class Ground:
             signal = read_mono(path)
             seconds = rng.uniform(*SEGMENT)
             start = int(rng.integers(max(1, len(signal) - round(seconds * SAMPLE_RATE))))
-            piece = signal[start : start + round(seconds * SAMPLE_RATE)].astype(np.float32) / 32768
+            piece = signal[start : start + round(seconds * SAMPLE_RATE)].astype(np.float32) / np.float32(32768)
             idle += 1
             if len(piece) > 2 * CROSSFADE and piece.any():
                 idle = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def draw_confusion(result: Evaluation) -> Figure:
     for row, column in zip(*np.nonzero(result.confusion), strict=True):
         share = shares[row, column]
         colour = "white" if share > (0.5 if row == column else 0.6 * worst) else "black"
-        place = {"ha": "center", "color": colour}
+        place: dict[str, Any] = {"ha": "center", "color": colour}
         axes.text(column, row - 0.02, result.confusion[row, column], va="bottom", fontsize=9.5, **place)
         axes.text(column, row + 0.05, f"{share:.1%}", va="top", fontsize=7, **place)
     axes.set_xticks(range(count), result.labels, rotation=45, ha="right", rotation_mode="anchor")
@@ -107,7 +107,7 @@ def draw_speakers(speakers: Sequence[Speaker]) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.bar(range(11), observed, color=BLUE, width=0.85)
-    look = {"color": VERMILION, "markeredgecolor": "white", "markersize": 7, "clip_on": False}
+    look: dict[str, Any] = {"color": VERMILION, "markeredgecolor": "white", "markersize": 7, "clip_on": False}
     axes.plot(range(11), expected, "D", label="expected if all were understood alike", **look)
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     shares = [*(f"{low}-{low + 9}" for low in range(0, 100, 10)), "100"]
@@ -164,7 +164,7 @@ def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Fi
     return figure
 
 
-def _line(axes: Axes, values: Mapping[int, float], **look: str) -> None:
+def _line(axes: Axes, values: Mapping[int, float], **look: Any) -> None:
     """Values by epoch; the points themselves only while they are few."""
     axes.plot(list(values), list(values.values()), marker="o" if len(values) < 30 else "", markersize=3.5, **look)
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from kws_stream.cli import page
 from kws_stream.errors import KwsError
+from kws_stream.frontend import to_float
 from models.dataset import BACKGROUND
 from models.duplicates import THRESHOLD, Match
 from models.recordings import CLIP, SAMPLE_RATE, Samples
@@ -47,8 +48,8 @@ def load_plots() -> ModuleType:
 def word_table(corpus: Corpus) -> Table:
     """Files of each class by split; those of `_background_noise_` are in none."""
     by_split = [Counter(clip.word for clip in clips) for clips in corpus.splits.values()]
-    head = ("class", "label", *corpus.splits, "files", "percent")
-    rows = [
+    head: tuple[str, ...] = ("class", "label", *corpus.splits, "files", "percent")
+    rows: list[Sequence[object]] = [
         (word, class_of(word), *(counts[word] for counts in by_split), files, f"{100 * files / corpus.files:.2f}")
         for word, files in corpus.words.items()
     ]
@@ -58,7 +59,7 @@ def word_table(corpus: Corpus) -> Table:
 def label_table(corpus: Corpus) -> Table:
     """Files of each of the twelve labels by split."""
     by_split = [Counter(clip.label for clip in clips) for clips in corpus.splits.values()]
-    rows = [
+    rows: list[Sequence[object]] = [
         (label, *(counts[label] for counts in by_split), files, f"{100 * files / corpus.files:.2f}")
         for label, files in corpus.labels.items()
     ]
@@ -93,7 +94,7 @@ def sound_table(examples: dict[str, Samples]) -> str:
     """The clips of the mel pictures, to be listened to."""
     rows = []
     for word, samples in examples.items():
-        floats = samples[:CLIP] / 32768
+        floats = to_float(samples[:CLIP])
         rows.append(f"<tr><td>{escape(word)}</td><td>{page.player(floats, SAMPLE_RATE)}</td></tr>")
     return f"<table><thead><tr><th>word</th><th>listen</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
 

@@ -6,7 +6,7 @@ from ast import literal_eval
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from inspect import signature
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kws_stream.errors import KwsError
 from models.augment import AugmentConfig
@@ -27,7 +27,7 @@ def read_recipe(settings: Sequence[str]) -> tuple[AugmentConfig, MixtureConfig]:
             values[name] = literal_eval(text)
         except (SyntaxError, ValueError) as error:
             raise KwsError(f"--set {setting}: expected NAME=NUMBER, or NAME=LOW,HIGH for a range") from error
-    augmentation, mixture = (_change(config, values) for config in (AugmentConfig(), MixtureConfig()))
+    augmentation, mixture = _change(AugmentConfig(), values), _change(MixtureConfig(), values)
     if values:
         known = [field.name for config in (AugmentConfig, MixtureConfig) for field in fields(config)]
         raise KwsError(f"--set {', '.join(values)}: no such value; there are: {' '.join(known)}")
@@ -61,7 +61,7 @@ def read_network(settings: Sequence[str], build: Callable[..., object]) -> dict[
 
 def _change(config: Config, values: dict[str, object]) -> Config:
     """`config` with those of `values` that it has, which are taken out."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for field in fields(config):
         if field.name in values:
             value, default = values.pop(field.name), getattr(config, field.name)

@@ -6,6 +6,7 @@ torch's exporter would trace the cell frame by frame: a minute's work for a seco
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class GRU(nn.GRU):
 
     def forward(self, sequence: Tensor) -> Tensor:
         if not torch.onnx.is_in_onnx_export():
-            return super().forward(sequence)[0]
+            return nn.GRU.forward(self, sequence)[0]
         for layer in range(self.num_layers):
             sequence = _operate(self, "GRU", sequence, gru_weights(self, layer))
         return sequence
@@ -38,7 +39,7 @@ class LSTM(nn.LSTM):
         if not torch.onnx.is_in_onnx_export():
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")  # nor need be
-                return super().forward(sequence)[0]
+                return nn.LSTM.forward(self, sequence)[0]
         order = (0, 3, 1, 2)  # ONNX: input, output, forget, cell; torch: input, forget, cell, output
         inputs, state = (_stack_gates(self, name, 0, order) for name in ("weight_ih", "weight_hh"))
         if not self.proj_size:
@@ -73,7 +74,7 @@ def _operate(layers: nn.RNNBase, operator: str, sequence: Tensor, weights: tuple
     """One layer as ONNX's operator."""
     hidden = sequence.transpose(0, 1)  # (frames, batch, inputs)
     frames, batch, _ = hidden.shape
-    attributes: dict[str, int | str] = {"hidden_size": layers.hidden_size}
+    attributes: dict[str, Any] = {"hidden_size": layers.hidden_size}
     attributes["direction"] = "bidirectional" if layers.bidirectional else "forward"
     if operator == "GRU":
         attributes["linear_before_reset"] = 1

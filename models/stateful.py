@@ -39,7 +39,7 @@ class Recurrent(nn.GRU):
         sequence = maps.squeeze(3).permute(2, 0, 1)  # (frames, batch, inputs)
         state = state.transpose(0, 1)  # (1, batch, units)
         if not torch.onnx.is_in_onnx_export():
-            hidden, state = super().forward(sequence, state.to(sequence.dtype))
+            hidden, state = nn.GRU.forward(self, sequence, state.to(sequence.dtype))
             return hidden.permute(1, 2, 0).unsqueeze(3), state.transpose(0, 1)
         frames, batch, _ = sequence.shape
         hidden, state = torch.onnx.ops.symbolic_multi_out(

@@ -205,12 +205,12 @@ class Composer:
         return Piece(snr, voice.level_db, voice.samples, sounds=[sound], spoken=(voice.start, voice.stop))
 
     def _speak(self, clip: Clip) -> Voice:
-        samples = read_mono(clip.path).astype(np.float32) / 32768
+        samples = read_mono(clip.path).astype(np.float32) / np.float32(32768)
         start, stop = spoken_part(samples)
         return self._placed(faded(samples), start, stop, self._uniform(self.config.level_db))
 
     def _read(self, path: Path, level_db: float) -> Voice:
-        samples = read_mono(path).astype(np.float32) / 32768
+        samples = read_mono(path).astype(np.float32) / np.float32(32768)
         return self._placed(faded(samples), 0, len(samples), level_db)
 
     def _placed(self, samples: Floats, start: int, stop: int, level_db: float) -> Voice:

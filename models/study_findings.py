@@ -18,10 +18,12 @@ LIGHT = "lightcnn-spectrogram"
 LIGHT_QUESTION = (
     "Is a small network close to the large ones? Each learnt from the clips that the Light CNN learnt from."
 )
+LIGHT_HEAD = ("network", "clips", "multiplies to the Light CNN's", "val acc. against the Light CNN's", "so")
 TRANSFER_QUESTION = (
     "Does pretraining help where data is scarce? The last columns: accuracy on the clips learnt from at the best "
     "epoch, its number, and accuracy on validation clips after the first."
 )
+TRANSFER_HEAD = ("network", "share", "clips", "val acc. pretrained against scratch", "so", "scratch", "pretrained")
 INTERVALS = (
     "Differences in points of accuracy, with their 95 % intervals: of several trainings paired by seed (Student), of "
     "one by the number of clips judged (Newcombe 1998, method 10, which does not know that they are the same clips).\n"
@@ -33,17 +35,15 @@ def draw_findings(results: Results) -> str:
     light, transfer = _against_light(results), _against_scratch(results)
     parts = []
     if light:
-        head = ("network", "clips", "multiplies to the Light CNN's", "val acc. against the Light CNN's", "so")
-        parts.append(f"{LIGHT_QUESTION}\n\n{table(head, light)}\n")
+        parts.append(f"{LIGHT_QUESTION}\n\n{table(LIGHT_HEAD, light)}\n")
     if transfer:
-        head = ("network", "share", "clips", "val acc. pretrained against scratch", "so", "scratch", "pretrained")
-        parts.append(f"{TRANSFER_QUESTION}\n\n{table(head, transfer)}\n")
+        parts.append(f"{TRANSFER_QUESTION}\n\n{table(TRANSFER_HEAD, transfer)}\n")
     return "\n".join([*parts, INTERVALS]) if parts else ""
 
 
 def _against_light(results: Results) -> list[tuple[str, ...]]:
     """Each network from scratch, at the largest share that both learnt from."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     scratch = {cell: result for cell, result in results.items() if not cell.weights}
     for network in sorted({cell.network for cell in scratch} - {LIGHT}, key=_multiplies):
         shares = {cell.share for cell in scratch if cell.network == network}
@@ -57,7 +57,7 @@ def _against_light(results: Results) -> list[tuple[str, ...]]:
 
 
 def _against_scratch(results: Results) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for network, share in sorted({(cell.network, cell.share) for cell in results if cell.weights}):
         taught = _by_seed({cell: r for cell, r in results.items() if cell.weights}, network, share)
         scratch = _by_seed({cell: r for cell, r in results.items() if not cell.weights}, network, share)

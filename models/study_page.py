@@ -87,8 +87,8 @@ def _compare(results: Results) -> str:
     for cell, result in _fullest(results).items():
         published = BEST.get((cell.network, cell.weights is not None))
         row = (cell.network, f"{_parameters(cell.network):,}", f"{result.clips:,}")
-        row = (*row, f"{result.best.number} of {len(result.epochs)}")
-        best.append((*row, *_beside(result.best, published, result.val_clips), *_seconds(result, published)))
+        beside = _beside(result.best, published, result.val_clips)
+        best.append((*row, f"{result.best.number} of {len(result.epochs)}", *beside, *_seconds(result, published)))
         early = FIRST.get((cell.network, cell.weights is not None))
         first.append((cell.network, f"{result.clips:,}", *_beside(result.first, early, result.val_clips)[:4]))
     if not best:
@@ -193,5 +193,5 @@ def _maybe(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return f"{table(head, rows)}\n" if rows else ""

@@ -112,11 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args(arguments)
     meter = None if options.quick else PowerMeter.find()
-    rows = list_layers(options.layers) if options.layers else [summarise(name, meter) for name in list_architectures()]
+    layers = list_layers(options.layers) if options.layers else []
+    networks = [] if options.layers else [summarise(name, meter) for name in list_architectures()]
     if options.json:
-        print(*(json.dumps(row._asdict()) for row in rows), sep="\n")
+        facts = [layer._asdict() for layer in layers] or [network._asdict() for network in networks]
+        print(*map(json.dumps, facts), sep="\n")
     else:
-        table = tabulate_layers(rows) if options.layers else tabulate_architectures(rows)
+        table = tabulate_layers(layers) if options.layers else tabulate_architectures(networks)
         Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
     return 0
 

@@ -179,7 +179,7 @@ def train(options: argparse.Namespace) -> Path:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)  # or Lightning shares the cores out among processes
     survey, validation, bank, teacher = prepare(options, run.parent)
     task = build_task(options, survey, bank)
-    task.network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
     batches = BankBatches(bank, options.batch, options.seed, options.smoothing, teacher)
     trainer = build_trainer(options, run, batches)
     say(f"{options.architecture}: {parameter_count(task.network):,} parameters, {survey}")
@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KwsError as error:
         print(f"models.train: {error}", file=sys.stderr)
         return 1
-    if rank_zero_only.rank == 0:
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         print(best)
     return 0
 

@@ -56,7 +56,7 @@ def trunk_of(network: nn.Module) -> Trunk:
 def download_weights(trunk: Trunk) -> Mapping[str, Tensor]:
     """torchvision's own, through its cache; ModelError where neither that nor the network has them."""
     try:
-        return get_model_weights(trunk.name).IMAGENET1K_V1.get_state_dict(check_hash=True)  # type: ignore[attr-defined]
+        return get_model_weights(trunk.name).IMAGENET1K_V1.get_state_dict(check_hash=True)
     except (OSError, RuntimeError, UnpicklingError) as error:  # no network, a download that broke, a damaged cache
         raise ModelError(
             f"torchvision could not get its weights of {trunk.name} ({error}); give their file: --weights FILE"

@@ -81,7 +81,7 @@ vocal-tracts: $(SYNTHETIC)/README.md
 # The study's tables: small networks with all clips, the large ones with a tenth of them, which is what two cores can do.
 # What trainings came to is kept in docs/study and docs/zoo; without those folders, all of it is trained anew.
 STUDY := $(BIN)/python -m models.study --data $(KWS_DATA)/speech_commands -o runs/study --records docs/study \
-    --write docs/study.md --threads 1 --trunk-rate 3e-4 --max-epochs 30
+    --write docs/study.md --threads 1 --trunk-rate 1e-4 --max-epochs 30
 .PHONY: study networks
 study: | $(VENV)/.train
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 0.3 1 --seeds 0 1 2 \

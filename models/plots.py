@@ -164,6 +164,24 @@ def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Fi
     return figure
 
 
+def draw_courses(courses: Mapping[int, Mapping[str, Sequence[Sequence[float]]]]) -> Figure:
+    """Validation accuracy by epoch: a panel for each number of clips to learn from, a line for each training, a colour
+    for each of the ways to begin."""
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(courses), sharey=True, squeeze=False)
+    for axes, (clips, by_start) in zip(panels.flat, sorted(courses.items()), strict=True):
+        for (start, lines), colour in zip(sorted(by_start.items()), (BLUE, VERMILION), strict=False):
+            for number, line in enumerate(lines):
+                epochs = dict(enumerate(line, 1))
+                _line(axes, epochs, color=colour, alpha=0.75, label=None if number else start)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, loc="lower right")
+        tidy(axes, f"{clips:,} clips to learn from", "epoch", "accuracy on other speakers" * (axes is panels[0, 0]))
+    return figure
+
+
 def _line(axes: Axes, values: Mapping[int, float], **look: Any) -> None:
     """Values by epoch; the points themselves only while they are few."""
     axes.plot(list(values), list(values.values()), marker="o" if len(values) < 30 else "", markersize=3.5, **look)

@@ -21,7 +21,7 @@ from models.cells import TRUNKS, VARIANTS, Cell, Recipe, Result, read_results, r
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
 from models.options import PRECISIONS
-from models.study_page import draw_page, learning_of
+from models.study_page import courses_of, draw_page, learning_of
 from models.train import pick_precision
 from models.transfer import TransferConfig
 from models.weights import IMAGENET
@@ -150,13 +150,18 @@ def study(options: argparse.Namespace) -> None:
 def write_page(page: Path, results: dict[Cell, Result], recipe: Recipe) -> None:
     """The page, and beside it the learning curves where there are some and matplotlib is there to draw them."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    picture = page.with_name(f"{page.stem}-learning.png")
-    learning = learning_of(results)
-    if drawn := bool(learning) and find_spec("matplotlib") is not None:
-        from models.plots import draw_learning
+    pictures = {}
+    if find_spec("matplotlib") is not None:
+        from models.plots import draw_courses, draw_learning
 
-        draw_learning(learning).savefig(picture, dpi=DPI)
-    page.write_text(draw_page(results, recipe, picture.name if drawn else ""), encoding="utf-8")
+        if learning := learning_of(results):
+            pictures["accuracy by clips"] = draw_learning(learning)
+        for network, courses in courses_of(results).items():
+            pictures[f"{network} by epoch"] = draw_courses(courses)
+    names = {shows: f"{page.stem}-{shows.replace(' ', '-')}.png" for shows in pictures}
+    for shows, figure in pictures.items():
+        figure.savefig(page.with_name(names[shows]), dpi=DPI)
+    page.write_text(draw_page(results, recipe, names), encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

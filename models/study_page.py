@@ -20,15 +20,15 @@ Results = Mapping[Cell, Result]
 HEAD = ("train acc.", "published", "val acc.", "published", "train loss", "published", "val loss", "published")
 
 
-def draw_page(results: Results, recipe: Recipe, picture: str = "") -> str:
-    """Markdown of the tables that have a cell; `picture` is the name of the learning curves' file."""
+def draw_page(results: Results, recipe: Recipe, pictures: Mapping[str, str]) -> str:
+    """Markdown of the tables that have a cell; `pictures` stand below "How much data", files by what they show."""
     whole = whole_of(results)
     sections = [
         ("The tables", _data(results, recipe)),
         ("What it says", draw_findings(whole)),
         ("From scratch", _compare({c: r for c, r in whole.items() if not c.weights})),
         ("Pretrained on ImageNet", _transfer(recipe) + _compare({c: r for c, r in whole.items() if c.weights})),
-        ("How much data", _shares(whole) + (f"\n![learning curves]({picture})\n" if picture else "")),
+        ("How much data", _shares(whole) + "".join(f"\n![{shows}]({name})\n" for shows, name in pictures.items())),
         ("Cross-validation by speaker", _folds(results)),
         ("The Light CNN otherwise", _variants(results)),
     ]
@@ -48,6 +48,17 @@ def learning_of(results: Results) -> dict[str, dict[int, list[float]]]:
         by_clips = accuracies.setdefault(f"{cell.network}, {cell.start}", {})
         by_clips.setdefault(result.clips, []).append(result.best.val_accuracy)
     return accuracies if max(map(len, accuracies.values()), default=0) > 1 else {}
+
+
+def courses_of(results: Results) -> dict[str, dict[int, dict[str, list[list[float]]]]]:
+    """Validation accuracies by epoch, of networks that were trained from scratch and pretrained: by clips and start."""
+    whole = whole_of(results)
+    courses: dict[str, dict[int, dict[str, list[list[float]]]]] = {}
+    for cell, result in whole.items():
+        if any(other.network == cell.network and other.start != cell.start for other in whole):
+            starts = courses.setdefault(cell.network, {}).setdefault(result.clips, {})
+            starts.setdefault(cell.start, []).append([epoch.val_accuracy for epoch in result.epochs])
+    return courses
 
 
 def _data(results: Results, recipe: Recipe) -> str:

@@ -143,8 +143,12 @@ def test_pretrained_beside_scratch_by_share_of_the_data(corpus: Path, tmp_path: 
     ]
     assert int(starts[0][2]) < int(starts[1][2])
     assert "The first 2 blocks rest" in page
-    assert "![learning curves](study-learning.png)" in page
-    assert (tmp_path / "runs" / "study-learning.png").read_bytes().startswith(b"\x89PNG")
+    for shows, name in (
+        ("accuracy by clips", "study-accuracy-by-clips.png"),
+        ("squeezenet by epoch", "study-squeezenet-by-epoch.png"),
+    ):
+        assert f"![{shows}]({name})" in page
+        assert (tmp_path / "runs" / name).read_bytes().startswith(b"\x89PNG")
     assert str(tmp_path) not in page
 
 

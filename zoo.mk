@@ -78,7 +78,8 @@ vocal-tracts: $(SYNTHETIC)/README.md
 	$(ABLATE) compact -o runs/vocal-tracts --seeds $(SEEDS) --without "vocal tracts" $(SOURCES) --threads 1 $(UNMASKED) \
 	    $(THROATS) --epochs 28 --learning-rate 4e-3
 
-# The study's tables: small networks with all clips, the large ones with a tenth of them, which is what two cores can do.
+# The study's tables: small networks with all clips, those of 20 million parameters and more with a tenth of them, which is
+# what two cores can do.
 # What trainings came to is kept in docs/study and docs/zoo; without those folders, all of it is trained anew.
 STUDY := $(BIN)/python -m models.study --data $(KWS_DATA)/speech_commands -o runs/study --records docs/study \
     --write docs/study.md --threads 1 --trunk-rate 1e-4 --max-epochs 30
@@ -87,8 +88,8 @@ study: | $(VENV)/.train
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 0.3 1 --seeds 0 1 2 \
 	    --weights squeezenet=$(KWS_WEIGHTS)/squeezenet1_1_imagenet.npz@57.4
 	$(STUDY) --tables scratch --networks lightcnn-spectrogram --shares 0.1 1 --seeds 0 1 2
-	$(STUDY) --tables scratch folds variants --networks mnist --shares 0.1 1
-	$(STUDY) --tables scratch --networks inception-v3 vgg16 resnet50 --shares 0.1
+	$(STUDY) --tables folds variants
+	$(STUDY) --tables scratch --networks mnist inception-v3 vgg16 resnet50 --shares 0.1
 
 # Every network of the registry by one modest recipe, of real recordings alone. Two commands with --networks share it.
 ROSTER := $(BIN)/python -m export.roster -o runs/roster --records docs/zoo --write docs/zoo.md $(RECORDED) --threads 1 \

@@ -11,14 +11,57 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kws_stream import zoo
 from kws_stream.errors import ModelError
+from kws_stream.model import KeywordModel
 from models.bank import FeatureBank, save
 from models.labels import LABELS
 from models.recordings import shown
-from models.task import KeywordTask, load_checkpoint
+from models.task import load_checkpoint
 
 TEMPERATURE = 1.5
 """divides the logits: softer answers tell more about which words sound alike"""
+
+
+class Trained:
+    """A checkpoint of `models.train`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError."""
+        self.task = load_checkpoint(path)
+        self.task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+        self.config, self.frames = self.task.config, self.task.frames
+        self.labels = tuple(self.task.hparams["labels"])
+        self.digested = path.read_bytes()
+
+    def ask(self, features: Tensor) -> Tensor:
+        """`(batch, frames, bins)` as `config` standardises them -> `(batch, labels)` logits."""
+        with torch.autocast("cpu", torch.bfloat16):
+            logits: Tensor = self.task.network(features.unsqueeze(1))
+        return logits.float()
+
+
+class Exported:
+    """An `.onnx` file that sees windows, by its path or its name in the zoo: without its calibration, which is for
+    labels in other shares than those of training."""
+
+    def __init__(self, source: Path) -> None:
+        """Raises ModelError."""
+        path = zoo.find(source)
+        self.model = KeywordModel.load(path, torch.get_num_threads())
+        metadata = self.model.metadata
+        if metadata.streaming or metadata.output != "logits":
+            raise ModelError(f"{source}: expected a teacher that sees windows and gives logits")
+        self.config, self.frames, self.labels = metadata.frontend, metadata.context_frames, metadata.labels
+        self.digested = path.read_bytes()
+        facts = metadata.accuracy.get("calibration") or {"temperature": 1.0, "shift": {}}
+        self._temperature = facts["temperature"]
+        self._shift = torch.tensor([facts["shift"].get(label, 0.0) for label in self.labels])
+
+    def ask(self, features: Tensor) -> Tensor:
+        """`(batch, frames, bins)` as `config` standardises them -> `(batch, labels)` logits."""
+        logits = torch.from_numpy(self.model.outputs(features.numpy()))
+        return (logits - self._shift) * self._temperature
 
 
 class Ensemble:
@@ -27,18 +70,18 @@ class Ensemble:
     weight = 0.7
     """of the answers in the targets; the labels have the rest"""
 
-    def __init__(self, checkpoints: Sequence[Path], bank: FeatureBank) -> None:
+    def __init__(self, sources: Sequence[Path], bank: FeatureBank) -> None:
+        """`sources`: checkpoints, `.onnx` files, or names of the zoo; ModelError for what cannot teach this bank."""
         self.bank = bank
-        tasks = [load_checkpoint(path) for path in checkpoints]
-        for path, task in zip(checkpoints, tasks, strict=True):
-            task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
-            if not bank.suits(task.config) or tuple(task.hparams["labels"]) != LABELS:
-                raise ModelError(f"{path}: hears other features or labels than the network that it should teach")
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in checkpoints)).hexdigest()[:12]
+        teachers = [Trained(source) if source.suffix == ".ckpt" else Exported(source) for source in sources]
+        for source, teacher in zip(sources, teachers, strict=True):
+            if not bank.suits(teacher.config) or teacher.labels != LABELS:
+                raise ModelError(f"{source}: hears other features or labels than the network that it should teach")
+        digest = hashlib.sha256(b"".join(teacher.digested for teacher in teachers)).hexdigest()[:12]
         self.name = f"answers-{digest}"
         missing = [number for number in range(bank.passes) if not self._path(number).exists()]
-        for number in shown(missing, f"asking {len(tasks)} teachers"):
-            save(self._path(number), _answer(tasks, bank.load(number)[0]))
+        for number in shown(missing, f"asking {len(teachers)} teachers"):
+            save(self._path(number), _answer(teachers, bank.load(number)[0]))
 
     def answers(self, number: int) -> NDArray[np.float16]:
         """`(rows, labels)` posteriors for one pass; numbers beyond the last begin again."""
@@ -50,18 +93,16 @@ class Ensemble:
 
 
 @torch.no_grad()
-def _answer(tasks: Sequence[KeywordTask], features: NDArray[np.float16]) -> NDArray[np.float16]:
+def _answer(teachers: Sequence[Trained | Exported], features: NDArray[np.float16]) -> NDArray[np.float16]:
     """`(rows, more frames, bins)` -> `(rows, labels)`."""
     answers = []
     for part in torch.from_numpy(features).split(256):
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = torch.stack([_ask(task, part).float() for task in tasks])  # (teachers, batch, labels)
+        logits = torch.stack([teacher.ask(_middle(part, teacher)) for teacher in teachers])  # (teachers, batch, labels)
         answers.append((logits / TEMPERATURE).softmax(2).mean(0).half())
     return torch.cat(answers).numpy()
 
 
-def _ask(task: KeywordTask, rows: Tensor) -> Tensor:
-    """`(batch, more frames, bins)` -> `(batch, labels)` logits for the middle of each row."""
-    first = (rows.shape[1] - task.frames) // 2
-    middle = rows[:, None, first : first + task.frames].float()  # (batch, 1, frames, bins)
-    return task.network((middle - task.config.mean) / task.config.std)
+def _middle(rows: Tensor, teacher: Trained | Exported) -> Tensor:
+    """`(batch, more frames, bins)` -> `(batch, frames, bins)`: what `teacher` sees of each row, standardised."""
+    first = (rows.shape[1] - teacher.frames) // 2
+    return (rows[:, first : first + teacher.frames].float() - teacher.config.mean) / teacher.config.std

@@ -40,7 +40,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--patience", type=int, default=40, help="epochs without a lower validation loss")
     training.add_argument("--passes", type=int, default=16, help="renderings of the training data, an epoch each")
     training.add_argument("--smoothing", type=float, default=0.05, help="share of the labels spread over all labels")
-    training.add_argument("--teachers", type=Path, nargs="*", default=[], help="checkpoints to learn from, too")
+    training.add_argument(
+        "--teachers",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="checkpoints, .onnx files or names of the zoo to learn from, too",
+    )
     training.add_argument(
         "--precision",
         choices=PRECISIONS,

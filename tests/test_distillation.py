@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
 import lightning as L
 import numpy as np
+import onnx
 import pytest
 import torch
 
-from kws_stream.config import FrontendConfig
+from export.onnx import build_metadata, to_onnx
+from kws_stream.config import DecoderConfig, FrontendConfig, GateConfig
 from kws_stream.errors import ModelError
 from models.augment import AugmentConfig
 from models.bank import FeatureBank, Rendering
 from models.batches import MixtureConfig
+from models.calibration import Scaled
 from models.distillation import TEMPERATURE, Ensemble
 from models.labels import LABELS
 from models.recordings import ROW
@@ -95,6 +99,28 @@ def test_asking_goes_on_where_it_was_stopped(teachers: list[Path], bank: Feature
     Ensemble(teachers, bank)
     assert lost.read_bytes() == content
     assert kept.stat().st_mtime_ns == written
+
+
+def test_a_file_that_ships_teaches_what_its_checkpoint_taught(bank: FeatureBank, tmp_path: Path) -> None:
+    """The calibration of the export is undone."""
+    checkpoint = teacher(tmp_path / "one.ckpt", 0)
+    task = load_checkpoint(checkpoint)
+    shift = [0.5, *[0.0] * 10, -1.0]
+    calibration = {"temperature": 0.8, "shift": {LABELS[0]: 0.5, LABELS[-1]: -1.0}}
+    task.network = Scaled(task.network, 0.8, shift).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+        metadata = build_metadata(task, "CC0", {"calibration": calibration}, DecoderConfig(), GateConfig())
+        onnx.save(to_onnx(task, metadata), tmp_path / "one.onnx")
+    ours, theirs = (Ensemble([path], bank).answers(1) for path in (tmp_path / "one.onnx", checkpoint))
+    np.testing.assert_allclose(ours, theirs, atol=0.02)  # bfloat16
+    assert np.abs(ours.astype(float) - 1 / 12).max() > 0.2
+
+
+def test_a_name_of_the_zoo_is_a_teacher(bank: FeatureBank) -> None:
+    assert Ensemble([Path("compact-tiny")], bank).answers(0).shape == (5, len(LABELS))
+    with pytest.raises(ModelError, match="no model compact-giant: expected a path"):
+        Ensemble([Path("compact-giant")], bank)
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -18,6 +18,7 @@ from kws_stream.errors import KwsError, ModelError
 from kws_stream.evaluation import wilson_interval
 from models.batches import load_validation, to_tensor
 from models.calibration import Scaled, cross_scaled, fit_temperature, measure_calibration, prior_shift
+from models.command import complete
 from models.corpora import Sources
 from models.dataset import list_clips
 from models.labels import LABELS, UNKNOWN
@@ -178,12 +179,7 @@ def export(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    try:
-        export(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("export", lambda: export(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from kws_stream.errors import KwsError
 from kws_stream.evaluation import wilson_interval
 from kws_stream.metadata import ModelMetadata
 from kws_stream.model import KeywordModel
+from models.command import complete
 from models.markdown import table
 
 BEGIN, END = "<!-- python -m export.card wrote what follows -->", "<!-- and nothing beyond this line -->"
@@ -211,24 +212,24 @@ def write_between_markers(path: Path, text: str) -> None:
         part.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
+def command(options: argparse.Namespace) -> None:
+    """Measure, and print or write."""
+    if options.zoo:
+        write_between_markers(options.write or ZOO, describe_zoo())
+        return
+    folders = {"Test clips": options.test, "Validation clips": options.val}
+    picture = options.write.with_suffix(".reliability.png") if options.write else None
+    text = describe_model(options.model, folders, options.seeds, picture)
+    if options.write:
+        write_between_markers(options.write, text)
+    else:
+        print(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     options = parse_arguments(arguments)
-    try:
-        if options.zoo:
-            write_between_markers(options.write or ZOO, describe_zoo())
-            return 0
-        folders = {"Test clips": options.test, "Validation clips": options.val}
-        picture = options.write.with_suffix(".reliability.png") if options.write else None
-        text = describe_model(options.model, folders, options.seeds, picture)
-        if options.write:
-            write_between_markers(options.write, text)
-        else:
-            print(text)
-    except KwsError as error:
-        print(f"export.card: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("export.card", lambda: command(options))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from kws_stream.errors import KwsError
 from kws_stream.evaluation import poisson_interval, wilson_interval
 from kws_stream.trace import Replay, record
 from kws_stream.truth import Truth, read_truth
+from models.command import complete
 from models.markdown import table
 
 Rule = Callable[[Tally, float], Counts]
@@ -134,12 +135,7 @@ def report(found: dict[str, tuple[Counts, dict[str, Any]]], after: DecoderConfig
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     options = parse_arguments(arguments)
-    try:
-        print(operate(options))
-    except KwsError as error:
-        print(f"export.operate: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("export.operate", lambda: print(operate(options)))
 
 
 if __name__ == "__main__":

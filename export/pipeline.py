@@ -37,9 +37,9 @@ from export.host import PipelineHost
 from export.layout import Layout
 from export.onnx import oldest_format, replacing
 from kws_stream import zoo
-from kws_stream.errors import KwsError
 from kws_stream.metadata import PREFIX
 from kws_stream.model import TOLERANCE, KeywordModel, golden_tolerance
+from models.command import complete
 
 FORMAT = 1
 NETWORK = "network/"
@@ -193,12 +193,7 @@ def export(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    try:
-        export(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"export.pipeline: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("export.pipeline", lambda: export(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

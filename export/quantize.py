@@ -24,10 +24,11 @@ from export.__main__ import Validation, load
 from export.integer import Floats, integer_share, quantize_graph
 from export.onnx import oldest_format, replacing, update_checksums
 from kws_stream import zoo
-from kws_stream.errors import KwsError, ModelError
+from kws_stream.errors import ModelError
 from kws_stream.evaluation import Evaluation, wilson_interval
 from kws_stream.metadata import Golden, ModelMetadata
 from kws_stream.model import QUANTIZED_TOLERANCE, TOLERANCE, KeywordModel, open_session
+from models.command import complete
 from models.dataset import Clip, fingerprint, list_clips
 from models.labels import LABELS
 from models.recordings import read_mono
@@ -220,12 +221,7 @@ def check_loss(figures: dict[str, Any], max_loss: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    try:
-        quantize(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"export.quantize: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("export.quantize", lambda: quantize(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import KwsError
 from kws_stream.model import KeywordModel
 from models.callbacks import hush
+from models.command import complete
 from models.options import parse_arguments as parse_training
 from models.registry import find_architecture, list_architectures
 from models.streaming import StreamingNetwork
@@ -136,25 +137,25 @@ def read_entries(folder: Path, records: Path, recipe: argparse.Namespace) -> Ite
         )
 
 
+def command(options: argparse.Namespace, common: Sequence[str]) -> None:
+    """Network by network, then the page."""
+    records = options.records or options.output / "records"
+    for architecture in options.networks:
+        build_model(architecture, options.output, records, common)
+    page = options.write or options.output / "roster.md"
+    picture = page.with_suffix(".png")
+    recipe = parse_training(["lightcnn", *common])
+    entries = list(read_entries(options.output, records, recipe))
+    draw_pareto(entries).savefig(picture, dpi=DPI)
+    page.write_text(draw_page(entries, recipe, picture.name), encoding="utf-8")
+    print(page)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     hush()
     options, common = parse_arguments(arguments)
-    records = options.records or options.output / "records"
-    try:
-        for architecture in options.networks:
-            build_model(architecture, options.output, records, common)
-        page = options.write or options.output / "roster.md"
-        picture = page.with_suffix(".png")
-        recipe = parse_training(["lightcnn", *common])
-        entries = list(read_entries(options.output, records, recipe))
-        draw_pareto(entries).savefig(picture, dpi=DPI)
-        page.write_text(draw_page(entries, recipe, picture.name), encoding="utf-8")
-    except KwsError as error:
-        print(f"export.roster: {error}", file=sys.stderr)
-        return 1
-    print(page)
-    return 0
+    return complete("export.roster", lambda: command(options, common))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from models.alarms import find_alarms
 from models.augment import AugmentConfig
 from models.batches import load_noise, load_validation, to_tensor
 from models.calibration import fit_temperature, measure_calibration
+from models.command import complete
 from models.corpora import Sources
 from models.labels import LABELS
 from models.markdown import table
@@ -209,12 +210,7 @@ def ablate(options: argparse.Namespace, common: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    try:
-        ablate(*parse_arguments(arguments))
-    except KwsError as error:
-        print(f"models.ablate: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.ablate", lambda: ablate(*parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import soundfile
 
 from kws_stream.errors import AudioError, KwsError
 from kws_stream.truth import Utterance, to_line
+from models.command import complete
 from models.dataset import Clip, Split
 from models.material import Material, gather
 from models.recordings import SAMPLE_RATE, Samples, read_mono
@@ -135,17 +136,17 @@ def write_stream(output: Path, material: Material, config: StreamConfig) -> dict
     return {"stream": str(output), "hours": round(samples / SAMPLE_RATE / 3600, 3), **count, **minutes}
 
 
+def command(options: argparse.Namespace) -> None:
+    """Write the stream, and say what is in it."""
+    config = config_of(options)
+    material = gather(options.data, options.noise, options.speech, options.rir, options.split)
+    print(json.dumps(write_stream(options.output, material, config)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     options = parse_arguments(arguments)
-    try:
-        config = config_of(options)
-        material = gather(options.data, options.noise, options.speech, options.rir, options.split)
-        print(json.dumps(write_stream(options.output, material, config)))
-    except KwsError as error:
-        print(f"models.compose: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.compose", lambda: command(options))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from kws_stream.operation import measure, shifted, sweep
 from kws_stream.scoring import judge
 from kws_stream.trace import Replay, Trace, record
 from kws_stream.truth import Truth, read_truth
+from models.command import complete
 from models.markdown import table
 
 AIMS = (1.0, 5.0, 20.0, 60.0)
@@ -124,6 +125,17 @@ def read_stream(audio: Path, model: KeywordModel) -> tuple[Trace, Truth]:
     return record(model, FileSource(audio)), truth
 
 
+def command(options: argparse.Namespace) -> None:
+    """Compare, print, and write where it is wanted."""
+    told = compare(*read_stream(options.audio, KeywordModel.load(options.model)))
+    print(told)
+    if options.output:
+        try:
+            options.output.write_text(told + "\n", encoding="utf-8")
+        except OSError as error:
+            raise KwsError(f"{options.output}: cannot be written ({error.strerror})") from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser("python -m models.decoders", description=__doc__)
@@ -131,18 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", required=True)
     parser.add_argument("-o", "--output", type=Path, metavar="TABLE.md", help="also write the table here")
     options = parser.parse_args(arguments)
-    try:
-        told = compare(*read_stream(options.audio, KeywordModel.load(options.model)))
-        print(told)
-        if options.output:
-            options.output.write_text(told + "\n", encoding="utf-8")
-    except KwsError as error:
-        print(f"models.decoders: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"models.decoders: {options.output}: cannot be written ({error.strerror})", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.decoders", lambda: command(options))
 
 
 if __name__ == "__main__":

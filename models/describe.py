@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kws_stream.errors import KwsError
+from models.command import complete
 from models.dataset import BACKGROUND
 from models.duplicates import Match
 from models.survey import (
@@ -115,13 +115,7 @@ def describe(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    options = parse_arguments(arguments)
-    try:
-        describe(options)
-    except KwsError as error:
-        print(f"models.describe: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.describe", lambda: describe(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import soundfile
 
 from kws_stream.errors import AudioError, KwsError
 from models.alarms import find_alarms
+from models.command import complete
 from models.labels import KEYWORDS
 from models.recordings import CLIP, SAMPLE_RATE, Samples, list_sentences, read_mono, shown
 from models.task import KeywordTask, load_checkpoint
@@ -76,12 +77,7 @@ def command(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
-    try:
-        command(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"models.mine: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.mine", lambda: command(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

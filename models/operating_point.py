@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordSpotter, KeywordThreshold
-from kws_stream.errors import AudioError, KwsError
+from kws_stream.errors import AudioError
 from kws_stream.evaluation import poisson_interval
 from kws_stream.scoring import judge
 from kws_stream.truth import Utterance
+from models.command import complete
 from models.compose import compose
 from models.dataset import Split, list_audio, list_clips
 from models.labels import KEYWORDS
@@ -98,6 +99,15 @@ def count_alarms(model: KeywordModel, paths: Sequence[Path]) -> None:
     )
 
 
+def command(options: argparse.Namespace) -> None:
+    """Sweep thresholds over stitched recordings, and count alarms on sentences where there are some."""
+    model = KeywordModel.load(options.model)
+    sweep(model, list(stitch(options.data, options.noise, options.split, options.recordings)))
+    if options.speech:
+        folder = options.speech / options.split
+        count_alarms(model, list_sentences(folder, options.speech / "transcripts.csv", KEYWORDS))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser("python -m models.operating_point", description=__doc__)
@@ -108,16 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=("train", "val"), default="val")
     parser.add_argument("--recordings", type=int, default=30)
     options = parser.parse_args(arguments)
-    try:
-        model = KeywordModel.load(options.model)
-        sweep(model, list(stitch(options.data, options.noise, options.split, options.recordings)))
-        if options.speech:
-            folder = options.speech / options.split
-            count_alarms(model, list_sentences(folder, options.speech / "transcripts.csv", KEYWORDS))
-    except KwsError as error:
-        print(f"models.operating_point: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.operating_point", lambda: command(options))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from kws_stream.cli import page
 from kws_stream.errors import KwsError, ModelError
 from models.answers import Answers, answer_validation, rank_speakers
 from models.calibration import fit_temperature
+from models.command import complete
 from models.complexity import count_multiplies
 from models.page import clip_table, confusion_table, facts, recall_table, speaker_table
 from models.registry import parameter_count, trainable_count
@@ -204,12 +205,7 @@ def report(folder: Path, data: Path | None = None, output: Path | None = None) -
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     options = parse_arguments(arguments)
-    try:
-        print(report(options.run, options.data, options.output))
-    except KwsError as error:
-        print(f"models.report: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.report", lambda: print(report(options.run, options.data, options.output)))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import torch
 from kws_stream.errors import KwsError
 from models.callbacks import hush
 from models.cells import TRUNKS, VARIANTS, Cell, Recipe, Result, read_results, run_cell
+from models.command import complete
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
 from models.options import PRECISIONS
@@ -167,12 +168,7 @@ def write_page(page: Path, results: dict[Cell, Result], recipe: Recipe) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     hush()
-    try:
-        study(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"models.study: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return complete("models.study", lambda: study(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from kws_stream.errors import KwsError
 from models.bank import BankBatches, FeatureBank, Rendering, Teacher, open_bank
 from models.batches import load_training_data, load_validation
 from models.callbacks import Report, Seeds, average, hush, say
+from models.command import complete
 from models.corpora import Sources
 from models.distillation import Ensemble
 from models.options import parse_arguments
@@ -203,17 +204,17 @@ def validation_features(task: KeywordTask, samples: Tensor, labels: Tensor) -> T
     return TensorDataset(features, labels)
 
 
+def command(options: argparse.Namespace) -> None:
+    """Train, and say where the best epoch is."""
+    best = train(options)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(best)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point."""
     hush()
-    try:
-        best = train(parse_arguments(arguments))
-    except KwsError as error:
-        print(f"models.train: {error}", file=sys.stderr)
-        return 1
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        print(best)
-    return 0
+    return complete("models.train", lambda: command(parse_arguments(arguments)))
 
 
 if __name__ == "__main__":

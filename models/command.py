@@ -1,0 +1,24 @@
+"""What the commands of `models` and `export` have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from kws_stream.errors import KwsError
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def complete(name: str, command: Callable[[], object]) -> int:
+    """Call `command` -> the exit code: 0; 1 when it failed, which becomes one line on stderr; 130 after Ctrl-C, as
+    shells have it, so that what was to follow does not."""
+    try:
+        command()
+    except KwsError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -93,7 +93,7 @@ study: | $(VENV)/.train
 
 # Every network of the registry by one modest recipe, of real recordings alone. Two commands with --networks share it.
 ROSTER := $(BIN)/python -m export.roster -o runs/roster --records docs/zoo --write docs/zoo.md $(RECORDED) --threads 1 \
-    --epochs 4 --passes 4 --batch 32 --learning-rate 1e-3 --set rows=4864 $(UNMASKED:--set%=%)
+    --epochs 5 --passes 5 --batch 32 --learning-rate 1e-3 --set rows=2432 $(UNMASKED:--set%=%)
 networks: | $(VENV)/.train
 	$(ROSTER)
 

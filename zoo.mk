@@ -83,10 +83,12 @@ vocal-tracts: $(SYNTHETIC)/README.md
 # What trainings came to is kept in docs/study and docs/zoo; without those folders, all of it is trained anew.
 STUDY := $(BIN)/python -m models.study --data $(KWS_DATA)/speech_commands -o runs/study --records docs/study \
     --write docs/study.md --threads 1 --trunk-rate 1e-4 --max-epochs 30
+IMAGENET := --weights squeezenet=$(KWS_WEIGHTS)/squeezenet1_1_imagenet.npz@57.4
 .PHONY: study networks
 study: | $(VENV)/.train
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 0.3 1 --seeds 0 1 2 \
-	    --weights squeezenet=$(KWS_WEIGHTS)/squeezenet1_1_imagenet.npz@57.4
+	    $(IMAGENET)
+	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 --seeds 3 4 5 $(IMAGENET)
 	$(STUDY) --tables scratch --networks lightcnn-spectrogram --shares 0.1 1 --seeds 0 1 2
 	$(STUDY) --tables folds variants
 	$(STUDY) --tables scratch --networks mnist inception-v3 vgg16 resnet50 --shares 0.1

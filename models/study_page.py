@@ -42,12 +42,12 @@ def whole_of(results: Results) -> dict[Cell, Result]:
 
 
 def learning_of(results: Results) -> dict[str, dict[int, list[float]]]:
-    """Validation accuracies by network and start, and by clips; empty unless there are several counts of clips."""
+    """Validation accuracies by network and start, and by clips, of those that learnt from several counts of clips."""
     accuracies: dict[str, dict[int, list[float]]] = {}
     for cell, result in whole_of(results).items():
         by_clips = accuracies.setdefault(f"{cell.network}, {cell.start}", {})
         by_clips.setdefault(result.clips, []).append(result.best.val_accuracy)
-    return accuracies if max(map(len, accuracies.values()), default=0) > 1 else {}
+    return {name: by_clips for name, by_clips in accuracies.items() if len(by_clips) > 1}
 
 
 def courses_of(results: Results) -> dict[str, dict[int, dict[str, list[list[float]]]]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.cells import Cell, History
+from models.cells import Cell, Epoch, History, Result
 from models.registry import find_architecture
 from models.study import list_cells, main, parse_arguments
+from models.study_page import learning_of
 from tests.corpus import write_corpus
 
 # Lightning's own use of torch, and its advice on loaders that hold everything in memory.
@@ -184,3 +185,13 @@ def test_usage_errors(arguments: list[str], message: str, capsys: pytest.Capture
     with pytest.raises(SystemExit, match="2"):
         main(["--data", "corpus", "-o", "runs", *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_the_picture_has_those_that_learnt_from_several_counts_of_clips() -> None:
+    result = Result([Epoch(1, 0.5, 1.0, 0.4, 1.2, 3.0)], 90, 200, "CPU")
+    more = Result(result.epochs, 900, 200, "CPU")
+    once = {Cell("mnist", share=0.1): result}
+    assert learning_of(once) == {}
+    assert learning_of({**once, Cell(LIGHT, share=0.1): result, Cell(LIGHT): more}) == {
+        f"{LIGHT}, scratch": {90: [0.4], 900: [0.4]}
+    }

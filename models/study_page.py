@@ -71,7 +71,7 @@ def _data(results: Results, recipe: Recipe) -> str:
         f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
         f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
         f"means over its epoch. Device: {devices}, {recipe.precision}; the study's "
-        f"is not known, so its seconds are another's.\n"
+        f"is not known, so its seconds are another's; ours depend on what else the machine did.\n"
     )
 
 

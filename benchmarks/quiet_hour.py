@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream import GateConfig, KeywordEvent, KeywordModel, KeywordSpotter
-from kws_stream.cli import run
+from models.command import complete
 from models.dataset import list_audio, list_clips
 from models.markdown import table
-from models.recordings import read_mono
+from models.recordings import SAMPLE_RATE, read_mono
 
-RATE = 16_000
 SPOKEN = 0.2
 """of the time, pauses within sentences included"""
 WORDS = 0.4
@@ -50,12 +49,12 @@ def compose(words: Sequence[Path], sentences: Sequence[Path], seconds: float, se
     rng = np.random.default_rng(seed)
     recordings: list[NDArray[np.int16]] = []
     for paths, share in ((words, WORDS), (sentences, 1 - WORDS)):
-        left = SPOKEN * share * seconds * RATE
+        left = SPOKEN * share * seconds * SAMPLE_RATE
         while left > 0:
             recordings.append(read_mono(paths[rng.integers(len(paths))]))
             left -= len(recordings[-1])
     rng.shuffle(recordings)  # type: ignore[arg-type]
-    count = round(seconds * RATE)
+    count = round(seconds * SAMPLE_RATE)
     room = rng.normal(0, HISS, count)
     gaps = rng.dirichlet(np.ones(len(recordings) + 1)) * max(0, count - sum(map(len, recordings)))
     at = 0
@@ -74,7 +73,7 @@ def hear(model: KeywordModel, samples: NDArray[np.int16], gate: GateConfig | Non
     for start in range(0, len(samples), BLOCK):
         events += spotter.push(samples[start : start + BLOCK])
     spent = time.process_time() - began
-    return Cost(100 * spent * RATE / len(samples), spotter.inferences, events)
+    return Cost(100 * spent * SAMPLE_RATE / len(samples), spotter.inferences, events)
 
 
 def missing(events: Sequence[KeywordEvent], others: Sequence[KeywordEvent]) -> list[KeywordEvent]:
@@ -86,7 +85,7 @@ def missing(events: Sequence[KeywordEvent], others: Sequence[KeywordEvent]) -> l
     ]
 
 
-def command(options: argparse.Namespace) -> int:
+def command(options: argparse.Namespace) -> None:
     """Compose, hear twice, print."""
     model = KeywordModel.load(options.model)
     words = [clip.path for clip in list_clips(options.data / "speech_commands", "val")]
@@ -103,7 +102,6 @@ def command(options: argparse.Namespace) -> int:
     ):
         shown = ", ".join(f"{e.keyword} at {e.time:.2f} s ({e.score:.2f})" for e in events)
         print(f"\n{title}: {shown or 'none'}")
-    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="compact")
     parser.add_argument("--hours", type=float, default=1.0)
     options = parser.parse_args(arguments)
-    return run("quiet_hour", lambda: command(options))
+    return complete("quiet_hour", lambda: command(options))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def compare(host: PipelineHost, source: KeywordModel, samples: Floats) -> Agreem
             found += 1
     if found != len(ends):
         raise ModelError(f"the pipeline answered for {found} contexts, expected {len(ends)}; nothing was written")
-    past, row = np.max(differences, axis=0)
-    return Agreement(float(past), float(row), golden, found)
+    of_features, of_posteriors = np.max(differences, axis=0)
+    return Agreement(float(of_features), float(of_posteriors), golden, found)
 
 
 def check(agreement: Agreement, source: KeywordModel, tolerance: float) -> None:

@@ -124,6 +124,13 @@ def replacing(output: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def save(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
+    """Write `model` with `metadata` as a single file."""
+    onnx.helper.set_model_props(model, metadata.to_props())
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
 def update_checksums(model: Path) -> None:
     """Enter `model` into the SHA256SUMS beside it, where there is such a file."""
     sums = model.with_name("SHA256SUMS")

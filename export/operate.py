@@ -18,15 +18,14 @@ from typing import Any
 
 import onnx
 
-from export.onnx import replacing, update_checksums
+from export.onnx import replacing, save, update_checksums
 from export.thresholds import Counts, Tally, alike, count, each, place
-from kws_stream import FileSource, KeywordModel, zoo
+from kws_stream import KeywordModel, zoo
 from kws_stream.config import DecoderConfig
-from kws_stream.errors import KwsError
 from kws_stream.evaluation import poisson_interval, wilson_interval
-from kws_stream.trace import Replay, record
-from kws_stream.truth import Truth, read_truth
+from kws_stream.trace import Replay
 from models.command import complete
+from models.decoders import read_stream
 from models.markdown import table
 
 Rule = Callable[[Tally, float], Counts]
@@ -46,15 +45,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if not options.target_fa > 0:
         parser.error(f"--target-fa {options.target_fa:g}: expected more than 0")
     return options
-
-
-def read_stream(path: Path, model: KeywordModel) -> Truth:
-    """The truth beside a stream; KwsError where it is missing, or of test clips."""
-    truth = read_truth(path.with_suffix(".jsonl"), model.metadata.keywords)
-    split = truth.facts.get("split", "val")  # whoever brings recordings of their own knows what they are for
-    if split not in ("train", "val"):
-        raise KwsError(f"{path}: made of {split} clips; thresholds are chosen on train or val")
-    return truth
 
 
 def hold_out(tallies: Sequence[Tally], rule: Rule, target: float) -> tuple[int, int]:
@@ -92,11 +82,11 @@ def operate(options: argparse.Namespace) -> str:
     """Choose, write, and say what came of it, as Markdown."""
     model = KeywordModel.load(options.model)
     before: DecoderConfig = model.metadata.decoder
-    truths = [read_stream(path, model) for path in options.streams]
-    tallies = [
-        count(Replay(record(model, FileSource(path)), before), before, truth.utterances)
-        for path, truth in zip(options.streams, truths, strict=True)
-    ]
+    tallies, streams = [], []
+    for path in options.streams:
+        trace, truth = read_stream(path, model)
+        tallies.append(count(Replay(trace, before), before, truth.utterances))
+        streams.append(truth.facts)
     found = {name: choose(tallies, rule, options.target_fa) for name, rule in RULES.items()}
     rows, figures = found[options.rule]
     after = place(before, model.metadata.keywords, rows)
@@ -104,17 +94,14 @@ def operate(options: argparse.Namespace) -> str:
     facts = {
         "target_fa_per_hour": options.target_fa,
         "rule": options.rule,
-        "streams": [truth.facts or path.name for path, truth in zip(options.streams, truths, strict=True)],
+        "streams": streams,
         "words": whole.words,
         "hours": round(whole.hours, 3),
         **figures,
     }
     accuracy = {**model.metadata.accuracy, "operating_point": facts}
-    file = onnx.load(zoo.find(options.model))
-    del file.metadata_props[:]
-    onnx.helper.set_model_props(file, replace(model.metadata, decoder=after, accuracy=accuracy).to_props())
     with replacing(options.output) as part:
-        part.write_bytes(file.SerializeToString())
+        save(onnx.load(zoo.find(options.model)), replace(model.metadata, decoder=after, accuracy=accuracy), part)
         KeywordModel.load(part)
     update_checksums(options.output)
     return report(found, after, model.metadata.keywords)

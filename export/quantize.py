@@ -22,11 +22,11 @@ import onnx
 
 from export.__main__ import Validation, load
 from export.integer import Floats, integer_share, quantize_graph
-from export.onnx import oldest_format, replacing, update_checksums
+from export.onnx import oldest_format, replacing, save, update_checksums
 from kws_stream import zoo
 from kws_stream.errors import ModelError
 from kws_stream.evaluation import Evaluation, wilson_interval
-from kws_stream.metadata import Golden, ModelMetadata
+from kws_stream.metadata import Golden
 from kws_stream.model import QUANTIZED_TOLERANCE, TOLERANCE, KeywordModel, open_session
 from models.command import complete
 from models.dataset import Clip, fingerprint, list_clips
@@ -198,13 +198,6 @@ def write(
     save(model, replace(metadata, accuracy=figures), part)
     KeywordModel.load(part)
     return figures
-
-
-def save(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
-    """Write `model` with `metadata` as a single file."""
-    onnx.helper.set_model_props(model, metadata.to_props())
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
 
 
 def check_loss(figures: dict[str, Any], max_loss: float) -> None:

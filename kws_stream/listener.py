@@ -142,7 +142,7 @@ class Listener:
             self._thread.join()
 
     async def __aiter__(self) -> AsyncIterator[KeywordEvent]:
-        import asyncio  # whoever iterates has it; for all others it would be 7 of 76 MB
+        import asyncio  # whoever iterates has it; for all others it would be megabytes
 
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[KeywordEvent | None] = asyncio.Queue()

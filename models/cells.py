@@ -24,6 +24,8 @@ from models.task import KeywordTask
 from models.transfer import Freezing, TransferConfig, check_transfer
 from models.weights import load_weights
 
+LIGHT = "lightcnn-spectrogram"
+"""the study's own network"""
 TRUNKS = ("squeezenet", "inception-v3", "vgg16", "resnet50")
 """networks with a trunk of ImageNet's"""
 PLAIN = AugmentConfig(tilt_db=0, time_mask=0, bin_mask=0)
@@ -144,13 +146,16 @@ class History(Callback):
 def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path, records: Path) -> Result:
     """Train a cell below `folder`, go on with one that was stopped, or read what one that is complete came to.
 
-    What it came to is kept below `records`, which may outlive the checkpoints.
+    What it came to is a file in `records`, which may outlive the checkpoints.
     """
-    run, record = folder / cell.name, records / cell.name
-    kept = record / "result.json"
-    check_facts(record, {"cell": cell.facts(), "recipe": asdict(recipe), "clips": folds.fingerprint})
-    if kept.exists():
-        return _read(kept)
+    run, record = folder / cell.name, records / f"{cell.name}.json"
+    facts = {"cell": cell.facts(), "recipe": asdict(recipe), "clips": folds.fingerprint}
+    check_facts(record, facts)
+    if record.exists():
+        return _read(record)
+    check_facts(run / "facts.json", facts)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "facts.json").write_text(json.dumps(facts, indent=1))
     learning, judging = folds.part(cell.fold, False, cell.share), folds.part(cell.fold, True)
     say(f"{cell.name}: {learning.rows:,} clips to learn from, {judging.rows:,} to judge by")
     last = run / "last.ckpt"
@@ -166,31 +171,30 @@ def run_cell(cell: Cell, folds: Folds, recipe: Recipe, folder: Path, records: Pa
     )
     device = torch.cuda.get_device_name() if trainer.strategy.root_device.type == "cuda" else "CPU"
     result = Result(history.epochs, learning.rows, judging.rows, device)
-    part = kept.with_suffix(".part")
-    part.write_text(json.dumps(asdict(result), indent=1) + "\n")
-    part.replace(kept)
+    records.mkdir(parents=True, exist_ok=True)
+    part = record.with_suffix(".part")
+    part.write_text(json.dumps({**facts, "result": asdict(result)}, indent=1) + "\n")
+    part.replace(record)
     last.unlink()  # the best is kept: for `python -m export`
     return result
 
 
 def read_results(records: Path, folds: Folds, recipe: Recipe) -> dict[Cell, Result]:
-    """Every complete cell below `records` that was trained by `recipe` on the clips of `folds`."""
+    """Every complete cell in `records` that was trained by `recipe` on the clips of `folds`."""
     results = {}
-    for kept in sorted(records.glob("*/result.json")):
-        facts = json.loads(kept.with_name("facts.json").read_text())
+    for record in sorted(records.glob("*.json")):
+        facts = json.loads(record.read_text())
         if facts == {**facts, "recipe": asdict(recipe), "clips": folds.fingerprint}:
-            results[Cell(**facts["cell"])] = _read(kept)
+            results[Cell(**facts["cell"])] = _read(record)
     return results
 
 
-def check_facts(record: Path, facts: dict[str, Any]) -> None:
-    """KwsError when the folder holds what was trained otherwise: its figures must not stand in this table."""
-    kept = record / "facts.json"
-    if kept.exists() and (before := json.loads(kept.read_text())) != facts:
-        different = next(name for name in facts if before[name] != facts[name])
-        raise KwsError(f"{record} was trained with another {different}; give another folder, or remove it")
-    record.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(facts, indent=1) + "\n")
+def check_facts(path: Path, facts: dict[str, Any]) -> None:
+    """KwsError when the file at `path` tells of another training than `facts`: its figures have no place here."""
+    before = json.loads(path.read_text()) if path.exists() else facts
+    for name in facts:
+        if before[name] != facts[name]:
+            raise KwsError(f"{path}: trained with another {name}; give another folder, or remove it")
 
 
 def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> KeywordTask:
@@ -253,5 +257,5 @@ def _standardised(part: Part, task: KeywordTask) -> TensorDataset:
 
 
 def _read(path: Path) -> Result:
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text())["result"]
     return Result(**{**values, "epochs": [Epoch(*epoch) for epoch in values["epochs"]]})

@@ -115,12 +115,12 @@ def compare(trace: Trace, truth: Truth) -> str:
 
 
 def read_stream(audio: Path, model: KeywordModel) -> tuple[Trace, Truth]:
-    """One pass over a stream that decoders may be chosen by; KwsError for another."""
+    """One pass over a stream by which something may be chosen; KwsError for another, which is for reports alone."""
     truth = read_truth(audio.with_suffix(".jsonl"), model.metadata.keywords)
     if truth.facts.get("split") not in ("train", "val"):
         raise KwsError(
-            f"{audio}: decoders are chosen on streams of train or val, and this one is of {truth.facts.get('split')}; "
-            "compose one with --split val"
+            f"{audio}: what is chosen is chosen on streams of train or val, and this one is of "
+            f"{truth.facts.get('split')}; compose one with --split val"
         )
     return record(model, FileSource(audio)), truth
 

@@ -32,7 +32,7 @@ class Trained:
         self.task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         self.config, self.frames = self.task.config, self.task.frames
         self.labels = tuple(self.task.hparams["labels"])
-        self.digested = path.read_bytes()
+        self.path = path
 
     def ask(self, features: Tensor) -> Tensor:
         """`(batch, frames, bins)` as `config` standardises them -> `(batch, labels)` logits."""
@@ -47,13 +47,12 @@ class Exported:
 
     def __init__(self, source: Path) -> None:
         """Raises ModelError."""
-        path = zoo.find(source)
-        self.model = KeywordModel.load(path, torch.get_num_threads())
+        self.path = zoo.find(source)
+        self.model = KeywordModel.load(self.path, torch.get_num_threads())
         metadata = self.model.metadata
         if metadata.streaming or metadata.output != "logits":
             raise ModelError(f"{source}: expected a teacher that sees windows and gives logits")
         self.config, self.frames, self.labels = metadata.frontend, metadata.context_frames, metadata.labels
-        self.digested = path.read_bytes()
         facts = metadata.accuracy.get("calibration") or {"temperature": 1.0, "shift": {}}
         self._temperature = facts["temperature"]
         self._shift = torch.tensor([facts["shift"].get(label, 0.0) for label in self.labels])
@@ -77,7 +76,7 @@ class Ensemble:
         for source, teacher in zip(sources, teachers, strict=True):
             if not bank.suits(teacher.config) or teacher.labels != LABELS:
                 raise ModelError(f"{source}: hears other features or labels than the network that it should teach")
-        digest = hashlib.sha256(b"".join(teacher.digested for teacher in teachers)).hexdigest()[:12]
+        digest = hashlib.sha256(b"".join(teacher.path.read_bytes() for teacher in teachers)).hexdigest()[:12]
         self.name = f"answers-{digest}"
         missing = [number for number in range(bank.passes) if not self._path(number).exists()]
         for number in shown(missing, f"asking {len(teachers)} teachers"):

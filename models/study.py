@@ -17,7 +17,7 @@ import torch
 
 from kws_stream.errors import KwsError
 from models.callbacks import hush
-from models.cells import TRUNKS, VARIANTS, Cell, Recipe, Result, read_results, run_cell
+from models.cells import LIGHT, TRUNKS, VARIANTS, Cell, Recipe, Result, read_results, run_cell
 from models.command import complete
 from models.folds import load_folds
 from models.lightcnn import LOG_SPECTROGRAM
@@ -27,8 +27,7 @@ from models.train import pick_precision
 from models.transfer import TransferConfig
 from models.weights import IMAGENET
 
-NETWORKS = ("lightcnn-spectrogram", "mnist", *TRUNKS)
-LIGHT = "lightcnn-spectrogram"
+NETWORKS = (LIGHT, "mnist", *TRUNKS)
 FOLDS = 5
 DPI = 144
 TABLES = ("scratch", "pretrained", "folds", "variants")
@@ -142,9 +141,11 @@ def study(options: argparse.Namespace) -> None:
     folds = load_folds(options.data, LOG_SPECTROGRAM, FOLDS, options.output / "cache")
     page = options.write or options.output / "study.md"
     records = options.records or options.output
+    known = {cell.name for cell in read_results(records, folds, recipe)}
     for cell in cells:
         run_cell(cell, folds, recipe, options.output, records)
-        write_page(page, read_results(records, folds, recipe), recipe)
+        if cell.name not in known or cell is cells[-1]:
+            write_page(page, read_results(records, folds, recipe), recipe)
     print(page)
 
 

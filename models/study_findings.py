@@ -7,14 +7,13 @@ from functools import cache
 
 import numpy as np
 
-from models.cells import Cell, Result
+from models.cells import LIGHT, Cell, Result
 from models.complexity import count_multiplies
 from models.intervals import Interval, mean_interval, newcombe_interval
 from models.markdown import table
 from models.registry import find_architecture
 
 Results = Mapping[Cell, Result]
-LIGHT = "lightcnn-spectrogram"
 LIGHT_QUESTION = (
     "Is a small network close to the large ones? Each learnt from the clips that the Light CNN learnt from."
 )

@@ -53,7 +53,7 @@ def test_test_clips_choose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     stream = write_stream(tmp_path, "one", split="test")
     output = tmp_path / "operated.onnx"
     assert main(["compact-tiny", "-o", str(output), "--streams", str(stream)]) == 1
-    assert "made of test clips; thresholds are chosen on train or val" in capsys.readouterr().err
+    assert "chosen on streams of train or val, and this one is of test" in capsys.readouterr().err
     assert not output.exists()
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks.quiet_hour import RATE, compose, hear, main, missing
+from benchmarks.quiet_hour import compose, hear, main, missing
 from kws_stream import GateConfig, KeywordEvent, KeywordModel
+from models.recordings import SAMPLE_RATE as RATE
 from tests.conftest import EXAMPLE
 
 

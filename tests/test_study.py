@@ -45,7 +45,7 @@ def rows_of(page: str, section: str) -> list[list[str]]:
 
 def test_ours_stands_beside_the_published(corpus: Path, tmp_path: Path) -> None:
     page = run(corpus, tmp_path, "--tables", "scratch")
-    kept = json.loads((tmp_path / f"{LIGHT}-scratch-fold0-share1-seed0" / "result.json").read_text())
+    kept = json.loads((tmp_path / f"{LIGHT}-scratch-fold0-share1-seed0.json").read_text())["result"]
     (row,) = rows_of(page, "From scratch")
     assert row[:3] == [LIGHT, "723,968", f"{kept['clips']:,}"]
     assert [row[5], row[7], row[9], row[11], row[13]] == ["0.9443", "0.9400", "0.1711", "0.1865", "550"]
@@ -71,7 +71,7 @@ def test_what_is_complete_is_not_repeated(
 def test_what_trainings_came_to_outlives_them(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = ["--tables", "scratch", "--records", str(tmp_path / "records")]
     page = run(corpus, tmp_path / "there", *records)
-    assert not [*(tmp_path / "there").rglob("result.json")]
+    assert not [*(tmp_path / "there").glob("*.json")]
     monkeypatch.setattr("models.cells.build_task", lambda *arguments, **named: pytest.fail("trained again"))
     assert run(corpus, tmp_path / "elsewhere", *records) == page
 
@@ -95,7 +95,30 @@ def test_what_was_trained_otherwise_is_not_taken_for_it(
     run(corpus, tmp_path, "--tables", "scratch", "--max-epochs", "1")
     other = ["--data", str(corpus), "-o", str(tmp_path), "--networks", LIGHT, "--tables", "scratch"]
     assert main([*other, "--max-epochs", "1", "--batch", "8"]) == 1
-    assert "was trained with another recipe; give another folder, or remove it" in capsys.readouterr().err
+    assert "trained with another recipe; give another folder, or remove it" in capsys.readouterr().err
+
+
+def test_what_was_stopped_goes_on_by_its_own_recipe_alone(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where its record would be is no matter: the checkpoint knows."""
+    monkeypatch.setattr("models.cells.build_trainer", lambda *arguments: pytest.fail("the power went out"))
+    common = ["--data", str(corpus), "-o", str(tmp_path / "runs"), "--networks", LIGHT, "--tables", "scratch"]
+    with pytest.raises(pytest.fail.Exception, match="the power went out"):
+        main([*common, "--max-epochs", "1"])
+    assert main([*common, "--max-epochs", "2", "--records", str(tmp_path / "records")]) == 1
+    assert "facts.json: trained with another recipe" in capsys.readouterr().err
+
+
+def test_the_page_is_drawn_once_where_nothing_is_new(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = ["--tables", "scratch", "--max-epochs", "1", "--shares", "0.5", "1"]
+    page = run(corpus, tmp_path, *tables)
+    drawn: list[int] = []
+    monkeypatch.setattr("models.study.draw_page", lambda *arguments: drawn.append(1) or page)
+    assert run(corpus, tmp_path, *tables) == page
+    assert drawn == [1]
 
 
 def test_what_was_stopped_goes_on_as_if_unbroken(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +136,7 @@ def test_what_was_stopped_goes_on_as_if_unbroken(corpus: Path, tmp_path: Path, m
     monkeypatch.undo()
     run(corpus, tmp_path / "broken", "--tables", "scratch")
     straight, broken = (
-        json.loads((tmp_path / name / f"{LIGHT}-scratch-fold0-share1-seed0" / "result.json").read_text())["epochs"]
+        json.loads((tmp_path / name / f"{LIGHT}-scratch-fold0-share1-seed0.json").read_text())["result"]["epochs"]
         for name in ("straight", "broken")
     )
     assert [epoch[0] for epoch in broken] == [1, 2, 3]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.cells import Cell, Epoch, Result
-from models.study_findings import LIGHT, draw_findings, say, shown, subtract
+from models.cells import LIGHT, Cell, Epoch, Result
+from models.study_findings import draw_findings, say, shown, subtract
 
 
 def trained(accuracy: float, first: float = 0.2, clips: int = 900) -> Result:

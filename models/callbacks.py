@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 import torch
@@ -14,17 +14,24 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
-from models.bank import BankBatches
-
 AVERAGING_DECAY = 0.998
 """a step; some 350 steps until half of it is forgotten"""
+
+
+class Drawn(Protocol):
+    """Batches that are drawn anew each epoch, for one process of several."""
+
+    seed: int
+    epoch: int
+    rank: int
+    world: int
 
 
 class Seeds(Callback):
     """Gives every process its share of the rows, every epoch its own rows, and every step its own augmentation and
     dropout, so that a resumed run draws what an unbroken one would have drawn."""
 
-    def __init__(self, batches: BankBatches) -> None:
+    def __init__(self, batches: Drawn) -> None:
         self.batches = batches
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -88,6 +88,8 @@ class CompactResNet(nn.Module):
     the channels that its parameters would buy.
     """
 
+    ENCODER: ClassVar[tuple[str, ...]] = ("features", "join")
+
     def __init__(
         self,
         frames: int,
@@ -109,6 +111,7 @@ class CompactResNet(nn.Module):
                 layers.append(ResidualBlock(inputs, width, 1 if block else 2))
                 height = height if block else (height + 1) // 2
                 inputs = width
+        self.width = joined
         self.features = nn.Sequential(*layers)
         self.join = nn.Sequential(
             nn.Conv2d(inputs, joined, (1, height), bias=False),
@@ -119,10 +122,14 @@ class CompactResNet(nn.Module):
         self.pool = AttentivePool(joined) if attentive else AveragePool()
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(joined, labels))
 
+    def encode(self, features: Tensor) -> Tensor:
+        """`(batch, 1, frames, bins)` -> `(batch, width, frames / 4 / stride)`: what is heard where."""
+        maps = self.features(features)  # (batch, last width, frames / 4 / stride, bins / 8)
+        encoded: Tensor = self.join(maps).flatten(2)
+        return encoded
+
     def forward(self, features: Tensor) -> Tensor:
-        maps = self.features(features)  # (batch, width, frames / 4 / stride, bins / 8)
-        joined = self.join(maps).flatten(2)  # (batch, joined, frames / 4 / stride)
-        return self.classifier(self.pool(joined))  # (batch, labels) logits
+        return self.classifier(self.pool(self.encode(features)))  # (batch, labels) logits
 
 
 WIDTHS: dict[str, dict[str, Any]] = {

@@ -86,9 +86,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--threads", type=int, help="of each process, on a CPU")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--resume", action="store_true", help="go on where the run stopped")
-    transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's")
+    transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's or an encoder")
     transfer.add_argument(
-        "--weights", metavar="FILE|imagenet", help="state dict of the trunk: .pth, .npz, torchvision's"
+        "--weights",
+        metavar="FILE|imagenet",
+        help="state dict of the trunk: .pth, .npz, torchvision's; or encoder.pth of models.pretrain",
     )
     transfer.add_argument(
         "--pixel-std", type=float, help="standard deviation of the pixels that they know (57.4 for 0 to 255)"

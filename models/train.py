@@ -35,6 +35,7 @@ from models.callbacks import Report, Seeds, average, hush, say
 from models.command import complete
 from models.corpora import Sources
 from models.distillation import Ensemble
+from models.encoder import ENCODER_FILE
 from models.options import parse_arguments
 from models.recipe import read_network, read_recipe
 from models.registry import find_architecture, parameter_count
@@ -44,9 +45,9 @@ from models.weights import load_weights
 
 
 def named(value: Any) -> Any:
-    """The last name of a folder or file, and of a checkpoint the run that it belongs to; other values as they are."""
+    """The last name of a folder or file, and of what a run leaves that of the run; other values as they are."""
     if isinstance(value, Path):
-        return value.parent.name if value.suffix == ".ckpt" else value.name
+        return value.parent.name if value.suffix == ".ckpt" or value.name == ENCODER_FILE else value.name
     return value
 
 

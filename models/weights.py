@@ -1,4 +1,4 @@
-"""Weights of others: a state dict of torchvision's, from a file or from torchvision itself, into a trunk."""
+"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from kws_stream.errors import KwsError, ModelError
+from models.encoder import Encoder, load_encoder
 from models.imagenet import ImageNetwork, Trunk, sum_kernels
 
 IMAGENET = "imagenet"
@@ -24,12 +25,17 @@ COUNTED = "num_batches_tracked"
 
 
 def load_weights(network: nn.Module, source: str, pixel_std: float | None = None) -> None:
-    """Put the weights that `source` names, a file or `imagenet`, into the trunk of `network`.
+    """Put the weights that `source` names, a file or `imagenet`, into the trunk of `network`, or into its encoder those
+    of a file that `models.pretrain` wrote.
 
     `pixel_std` is the standard deviation of the pixels that the weights were trained on (None: as torchvision's): 57.4
     for images of 0 to 255. Features have 1, so the first kernel is multiplied by it and sees what it was trained on.
-    Raises KwsError for a network without a trunk, ModelError, which names the tensor, for weights that do not fit it.
+    Raises KwsError for a network with neither, ModelError, which names the tensor, for weights that do not fit it.
     """
+    if isinstance(network, Encoder):
+        if source == IMAGENET or pixel_std is not None:
+            raise KwsError("the encoder of a compact network takes a file of models.pretrain, and no images")
+        return load_encoder(network, read_weights(Path(source)), source)
     if pixel_std is not None and not pixel_std > 0:
         raise KwsError(f"--pixel-std {pixel_std:g}: expected a number above 0")
     trunk = trunk_of(network)

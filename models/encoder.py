@@ -1,0 +1,56 @@
+"""The part of a network that hears sounds where they are, before time is pooled; it may learn before the rest does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from kws_stream.errors import KwsError, ModelError
+
+ENCODER_FILE = "encoder.pth"
+"""in the folder of a run of `models.pretrain`"""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What such a network has, beside `forward`."""
+
+    ENCODER: ClassVar[tuple[str, ...]]
+    """names of the modules that make up the encoder"""
+
+    width: int
+    """channels of what it gives"""
+
+    def encode(self, features: Tensor) -> Tensor:
+        """`(batch, 1, frames, bins)` of any length -> `(batch, width, fewer frames)`."""
+        ...
+
+
+def encoder_of(network: nn.Module) -> Encoder:
+    """`network` as one that has an encoder; KwsError for any other."""
+    if not isinstance(network, Encoder):
+        raise KwsError(f"{type(network).__name__} has no encoder that could learn phones; the compact networks have")
+    return network
+
+
+def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The tensors of the encoder by name."""
+    parts = encoder_of(network).ENCODER
+    return {name: tensor for name, tensor in network.state_dict().items() if name.split(".")[0] in parts}
+
+
+def load_encoder(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put `weights` into the encoder; ModelError, naming the first tensor that does not fit."""
+    own = encoder_weights(network)
+    for name in weights:
+        if name not in own:
+            raise ModelError(f"{source}: the encoder has no tensor {name}; these are weights of another network")
+    for name, tensor in own.items():
+        if name not in weights:
+            raise ModelError(f"{source}: {name} is missing; expected what models.pretrain wrote")
+        if weights[name].shape != tensor.shape:
+            expected, got = tuple(tensor.shape), tuple(weights[name].shape)
+            raise ModelError(f"{source}: {name} is {got}, this network expects {expected}; it is of another size")
+    network.load_state_dict(dict(weights), strict=False)

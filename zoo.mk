@@ -9,6 +9,9 @@ RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $
 SOURCES := $(RECORDED) $(SYNTHETIC)
 LEARN = $(BIN)/python -m models.train $(SOURCES) --run $(@D) --seed $(lastword $(subst -, ,$(@D))) --threads 1 \
     $(if $(wildcard $(@D)/last.ckpt),--resume)
+# What single words cannot teach, sentences can: encoders that begin with their phones (docs/adr/0017-phones-first.md). One for
+# all seeds of a network, and for the networks of its size that teach.
+PHONES = --weights runs/phones-$(1)/encoder.pth
 # Networks that only teach. The small ones learnt from the first two; the others from two of the large one's size, one of them
 # with more dropout, so that they err differently.
 TEACHERS := runs/teacher-10 runs/teacher-11
@@ -35,16 +38,21 @@ runs/teacher-%/done: $(SYNTHETIC)/README.md
 	$(LEARN) compact-teacher --epochs 24
 	touch $@
 
-runs/tutor-0/done runs/tutor-1/done: $(SYNTHETIC)/README.md
-	$(LEARN) compact-large --epochs 20 $(UNMASKED) $(THROATS) $(if $(findstring tutor-1,$@),--network dropout=0.3)
+runs/phones-%/encoder.pth: | $(VENV)/.train
+	$(BIN)/python -m models.pretrain $* --speech $(KWS_DATA)/speech --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
+	    --rir $(KWS_DATA)/rir/train --run $(@D) --threads 1 $(if $(wildcard $(@D)/last.ckpt),--resume)
+
+runs/tutor-0/done runs/tutor-1/done: $(SYNTHETIC)/README.md runs/phones-compact-large/encoder.pth
+	$(LEARN) compact-large --epochs 14 $(call PHONES,compact-large) $(UNMASKED) \
+	    $(if $(findstring tutor-1,$@),--network dropout=0.3)
 	touch $@
 
 runs/compact-large-%/done: $(TUTORS:%=%/done)
-	$(LEARN) compact-large --epochs 14 $(TUTORED) $(UNMASKED) $(THROATS)
+	$(LEARN) compact-large --epochs 14 $(call PHONES,compact-large) $(TUTORED) $(UNMASKED)
 	touch $@
 
-runs/compact-%/done: $(TUTORS:%=%/done)
-	$(LEARN) compact --epochs 28 --learning-rate 4e-3 $(TUTORED) $(UNMASKED) $(THROATS)
+runs/compact-%/done: $(TUTORS:%=%/done) runs/phones-compact/encoder.pth
+	$(LEARN) compact --epochs 28 --learning-rate 4e-3 $(call PHONES,compact) $(TUTORED) $(UNMASKED)
 	touch $@
 
 runs/compact-tiny-%/done: $(TEACHERS:%=%/done)
@@ -64,7 +72,7 @@ runs/gru-stream-%/done: $(TUTORS:%=%/done)
 # same number of steps: without some of the clips an epoch would be shorter.
 ABLATE := $(BIN)/python -m models.ablate
 ABLATION = $(SOURCES) --threads 1 --passes 4 --set rows=19456 $(UNMASKED)
-.PHONY: ablation negatives vocal-tracts
+.PHONY: ablation negatives vocal-tracts phones
 ablation: $(TEACHERS:%=%/done)
 	$(ABLATE) compact-tiny -o runs/ablation --seeds $(SEEDS) $(ABLATION) --epochs 12 --learning-rate 5e-3
 	$(ABLATE) compact-tiny -o runs/ablation-teachers --seeds $(SEEDS) --without teachers $(ABLATION) --epochs 12 \
@@ -77,6 +85,11 @@ negatives: $(SYNTHETIC)/README.md
 vocal-tracts: $(SYNTHETIC)/README.md
 	$(ABLATE) compact -o runs/vocal-tracts --seeds $(SEEDS) --without "vocal tracts" $(SOURCES) --threads 1 $(UNMASKED) \
 	    $(THROATS) --epochs 28 --learning-rate 4e-3
+
+# As the default one is trained, but for fewer steps: what its encoder's sentences are worth.
+phones: $(SYNTHETIC)/README.md runs/phones-compact/encoder.pth
+	$(ABLATE) compact -o runs/ablation-phones --seeds $(SEEDS) --without "phones of sentences" $(ABLATION) --epochs 12 \
+	    --learning-rate 4e-3 $(call PHONES,compact)
 
 # The study's tables: small networks with all clips, those of 20 million parameters and more with a tenth of them, which is
 # what two cores can do.

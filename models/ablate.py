@@ -39,6 +39,7 @@ ALL = "everything"
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     ALL: (),
     "teachers": ("--teachers",),
+    "phones of sentences": ("--weights", ""),
     "synthetic voices": (),
     "words cut from sentences": (),
     "words of another language": (),

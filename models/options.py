@@ -89,6 +89,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's or an encoder")
     transfer.add_argument(
         "--weights",
+        default="",
         metavar="FILE|imagenet",
         help="state dict of the trunk: .pth, .npz, torchvision's; or encoder.pth of models.pretrain",
     )

@@ -92,7 +92,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--run", type=Path, required=True, help="folder of the run; what is learnt is in encoder.pth")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16, help="sentences")
-    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--versions", type=int, default=4, help="of every sentence: noise, room, level and speed")
     parser.add_argument("--rare", type=int, default=RARE, help="phones that are spoken less often are left out (100)")
     parser.add_argument("--threads", type=int, help="on a CPU")

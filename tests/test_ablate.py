@@ -34,7 +34,8 @@ def rows_that_differ(architecture: str, folder: Path, *settings: str) -> set[str
     (folder / "voices").mkdir(exist_ok=True)
     (folder / "voices" / "PROVENANCE.csv").touch()
     words = [str(folder / name) for name in ("voices", "cut_words", "other_words")]
-    common = ["--data", str(folder), "--words", *words, "--teachers", "teacher.ckpt", "--set", "rows=256", *settings]
+    taught = ["--teachers", "teacher.ckpt", "--weights", "encoder.pth"]
+    common = ["--data", str(folder), "--words", *words, *taught, "--set", "rows=256", *settings]
     options, common = parse_arguments([architecture, "-o", str(folder / "runs"), *common])
     runs = {ingredient: configure(ingredient, 0, options, common) for ingredient in WITHOUT}
     assert len({run.run for run in runs.values()}) == len(WITHOUT)

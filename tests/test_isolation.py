@@ -24,6 +24,7 @@ import models.compose
 import models.decoders
 import models.describe
 import models.operating_point
+import models.pretrain
 import models.report
 import models.study
 import models.train
@@ -200,11 +201,12 @@ def layout(tmp_path: Path) -> Path:
             soundfile.write(tmp_path / folder / split / "a.wav", samples, SAMPLE_RATE)
         (tmp_path / "speech" / split).mkdir(parents=True)
         shutil.copy(EXAMPLE, tmp_path / "speech" / split / f"{split}.flac")
-    rows = "".join(f"speech/{split}/{split}.flac,\n" for split in SPLITS)
-    (tmp_path / "speech" / "transcripts.csv").write_text(f"path,keywords_spoken\n{rows}")
+    rows = "".join(f"speech/{split}/{split}.flac,,Yes no up down.\n" for split in SPLITS)
+    (tmp_path / "speech" / "transcripts.csv").write_text(f"path,keywords_spoken,transcript\n{rows}")
     return tmp_path
 
 
+@pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng, which transcribes for models.pretrain")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify, which tells what a process opens on Linux")
 def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Path) -> None:
     corpus, run = layout / "speech_commands", layout / "run"
@@ -214,6 +216,7 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
     tuning = ["--model", model, "--data", corpus]
     stream, streams = layout / "stream.flac", ["--split", "val", "--data", corpus, "--noise", layout / "noise"]
     calibrating = ["--model", model, "-o", layout / "room.toml"]
+    hearing = ["--speech", speech, "--noise", layout / "noise/train", "--rir", rir, "--run", layout / "phones"]
     commands = [
         (models.train.main, ["lightcnn", *options, "--run", run]),
         (
@@ -221,6 +224,7 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
             ["lightcnn", *options, "-o", layout / "ablation", "--seeds", "0", "--without", "everything"],
         ),
         (models.report.main, [run]),
+        (models.pretrain.main, ["compact-tiny", *hearing, "--epochs", "1", "--versions", "1", "--rare", "1"]),
         (
             models.study.main,
             ["--data", corpus, "-o", layout / "study", "--max-epochs", "1", "--tables", "scratch", "--networks", LIGHT],

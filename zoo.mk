@@ -20,7 +20,7 @@ TAUGHT = --teachers $(TEACHERS:%=%/best.ckpt)
 TUTORED = --teachers $(TUTORS:%=%/best.ckpt)
 # Networks as small as these do not exhaust what they are shown: masks cost them more than they teach (docs/ablation.md).
 UNMASKED := --set time_mask=0 bin_mask=0
-# Two files were made with throats of other lengths; that it helps is not shown (docs/ablation.md).
+# Throats of other lengths; that they help is not shown (docs/ablation.md).
 THROATS := vocal_tract=0.1
 # Chosen on validation recordings: docs/adr/0005-operating-point.md, 0006-calibration.md.
 EXPORT = $(BIN)/python -m export $(POINT)
@@ -86,10 +86,10 @@ vocal-tracts: $(SYNTHETIC)/README.md
 	$(ABLATE) compact -o runs/vocal-tracts --seeds $(SEEDS) --without "vocal tracts" $(SOURCES) --threads 1 $(UNMASKED) \
 	    $(THROATS) --epochs 28 --learning-rate 4e-3
 
-# As the default one is trained, but for fewer steps: what its encoder's sentences are worth.
-phones: $(SYNTHETIC)/README.md runs/phones-compact/encoder.pth
-	$(ABLATE) compact -o runs/ablation-phones --seeds $(SEEDS) --without "phones of sentences" $(ABLATION) --epochs 12 \
-	    --learning-rate 4e-3 $(call PHONES,compact)
+# What the sentences of an encoder are worth where there is little else: recorded words alone, a tenth of the steps.
+phones: runs/phones-compact/encoder.pth
+	$(ABLATE) compact -o runs/ablation-phones --seeds $(SEEDS) --without "phones of sentences" $(RECORDED) --threads 1 \
+	    --epochs 20 --passes 5 --batch 32 --learning-rate 2e-3 --set rows=2432 $(UNMASKED:--set%=%) $(call PHONES,compact)
 
 # The study's tables: small networks with all clips, those of 20 million parameters and more with a tenth of them, which is
 # what two cores can do.

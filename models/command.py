@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from kws_stream.errors import KwsError
 
-FAILED, INTERRUPTED = 1, 130
+FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
 
 def complete(name: str, command: Callable[[], object]) -> int:
-    """Call `command` -> the exit code: 0; 1 when it failed, which becomes one line on stderr; 130 after Ctrl-C, as
-    shells have it, so that what was to follow does not."""
+    """Call `command` -> the exit code: 0; 1 when it failed, which becomes one line on stderr; 130 after Ctrl-C
+    and 143 after SIGTERM, as shells have it, so that what was to follow does not."""
     try:
         command()
     except KwsError as error:
@@ -21,4 +21,9 @@ def complete(name: str, command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as stop:
+        if stop.code is not None:
+            raise
+        print(f"{name}: stopped", file=sys.stderr)
+        return TERMINATED  # Lightning ends so on SIGTERM; without a code, it would count as complete
     return 0

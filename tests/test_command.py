@@ -27,6 +27,15 @@ def test_ctrl_c_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "models.thing: stopped\n"
 
 
+def test_an_end_without_a_code_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning's upon SIGTERM; usage errors have a code of their own."""
+    assert complete("models.thing", lambda: fail(SystemExit())) == 143
+    assert capsys.readouterr().err == "models.thing: stopped\n"
+    with pytest.raises(SystemExit) as usage:
+        complete("models.thing", lambda: fail(SystemExit(2)))
+    assert usage.value.code == 2
+
+
 def test_what_nobody_expected_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         complete("models.thing", lambda: 1 / 0)

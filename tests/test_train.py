@@ -93,6 +93,19 @@ def test_a_killed_run_resumes_as_if_unbroken(corpus: Path, straight: Path, runs:
         torch.testing.assert_close(resumed[name], value, msg=name)
 
 
+def test_a_terminated_run_does_not_count_as_complete(corpus: Path, runs: Path) -> None:
+    arguments = ["lightcnn", "--data", str(corpus), "--run", str(runs / "ended"), *COMMON, "--epochs", "200"]
+    command = [sys.executable, "-m", "models.train", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            if line.startswith("epoch 1/200"):
+                process.terminate()
+        assert process.stdout.read() == ""
+        assert process.wait(60) == 143
+
+
 def test_a_complete_run_that_was_moved_has_nothing_left_to_train(
     corpus: Path, straight: Path, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,16 +95,9 @@ def plain(sentences: Sequence[Sentence], frontend: FrontendConfig) -> Renderings
 
 def render(renderings: Renderings, workers: int = 2) -> list[Tensor]:
     """All of them, in memory: 8 kB for a second of speech."""
-    loader = DataLoader(renderings, batch_size=None, num_workers=workers)
+    rendered = iter(DataLoader(renderings, batch_size=None, num_workers=workers))
     # Copies: what a worker hands over holds a file open.
-    return [features.clone() for features in shown_all(loader, len(renderings))]
-
-
-def shown_all(loader: DataLoader[Tensor], count: int) -> Iterator[Tensor]:
-    """What `loader` gives, with a progress bar."""
-    features = iter(loader)
-    for _ in shown(range(count), f"rendering {count:,} sentences"):
-        yield next(features)
+    return [next(rendered).clone() for _ in shown(range(len(renderings)), f"rendering {len(renderings):,} sentences")]
 
 
 class PhoneBatch(NamedTuple):

@@ -86,7 +86,7 @@ vocal-tracts: $(SYNTHETIC)/README.md
 	$(ABLATE) compact -o runs/vocal-tracts --seeds $(SEEDS) --without "vocal tracts" $(SOURCES) --threads 1 $(UNMASKED) \
 	    $(THROATS) --epochs 28 --learning-rate 4e-3
 
-# What the sentences of an encoder are worth where there is little else: recorded words alone, a tenth of the steps.
+# What the sentences of an encoder are worth where there is little else: recorded words alone, a tenth of the rows.
 phones: runs/phones-compact/encoder.pth
 	$(ABLATE) compact -o runs/ablation-phones --seeds $(SEEDS) --without "phones of sentences" $(RECORDED) --threads 1 \
 	    --epochs 20 --passes 5 --batch 32 --learning-rate 2e-3 --set rows=2432 $(UNMASKED:--set%=%) $(call PHONES,compact)

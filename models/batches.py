@@ -111,8 +111,7 @@ def load_training_data(sources: Sources, config: MixtureConfig = MixtureConfig()
         by_label[label] = merge(parts, shares)
     noise = load_noise(sources.noise_folders(), sources.corpus)
     speech, pauses = load_speech(sources.sentences("train")) if sources.speech else (None, None)
-    paths = sources.responses()
-    responses = torch.from_numpy(load_impulse_responses(paths)) if paths else torch.empty(0, CLIP)
+    responses = load_responses(sources.responses())
     return TrainingData(by_label, noise, responses, speech, pauses)
 
 
@@ -121,6 +120,11 @@ def load_noise(folders: tuple[Path, ...], corpus: Path) -> Recordings:
     if not folders:
         raise AudioError(f"no noise: {corpus} has no {BACKGROUND}; name a folder of noise recordings (--noise)")
     return load_recordings([path for folder in folders for path in list_audio(folder)])
+
+
+def load_responses(paths: list[Path]) -> Tensor:
+    """Room impulse responses `(responses, CLIP)`; `(0, CLIP)` when there are none."""
+    return torch.from_numpy(load_impulse_responses(paths)) if paths else torch.empty(0, CLIP)
 
 
 class Mixture:

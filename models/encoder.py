@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from kws_stream.errors import KwsError, ModelError
+from kws_stream.errors import KwsError
 
 ENCODER_FILE = "encoder.pth"
 """in the folder of a run of `models.pretrain`"""
@@ -39,18 +38,3 @@ def encoder_weights(network: nn.Module) -> dict[str, Tensor]:
     """The tensors of the encoder by name."""
     parts = encoder_of(network).ENCODER
     return {name: tensor for name, tensor in network.state_dict().items() if name.split(".")[0] in parts}
-
-
-def load_encoder(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Put `weights` into the encoder; ModelError, naming the first tensor that does not fit."""
-    own = encoder_weights(network)
-    for name in weights:
-        if name not in own:
-            raise ModelError(f"{source}: the encoder has no tensor {name}; these are weights of another network")
-    for name, tensor in own.items():
-        if name not in weights:
-            raise ModelError(f"{source}: {name} is missing; expected what models.pretrain wrote")
-        if weights[name].shape != tensor.shape:
-            expected, got = tuple(tensor.shape), tuple(weights[name].shape)
-            raise ModelError(f"{source}: {name} is {got}, this network expects {expected}; it is of another size")
-    network.load_state_dict(dict(weights), strict=False)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kws_stream.errors import KwsError
+from models.synthesisers import ask
 
 VOICE = "en-us"
-TIMEOUT_S = 30.0
 RARE = 100
 """A phone that is spoken less often is left out: nothing could be learnt of it."""
 SIGNS = re.compile(r"[',:;%=|!]|(?<=.)\d+$")
@@ -21,17 +20,12 @@ SIGNS = re.compile(r"[',:;%=|!]|(?<=.)\d+$")
 def transcribe(sentence: str) -> list[str]:
     """Phones of an English sentence, without stress.
 
-    Raises KwsError when espeak-ng is not installed, or fails.
+    Raises KwsError when espeak-ng is not installed, or cannot be run.
     """
-    program = shutil.which("espeak-ng")
-    if program is None:
+    if shutil.which("espeak-ng") is None:
         raise KwsError("espeak-ng is not installed, and transcribes the sentences; install it (apt install espeak-ng)")
-    command = [program, "-v", VOICE, "-q", "-x", "--sep=_", "--stdin"]
-    try:
-        spoken = subprocess.run(command, input=sentence, capture_output=True, text=True, check=True, timeout=TIMEOUT_S)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise KwsError(f"espeak-ng could not transcribe {sentence!r}: {error}") from error
-    names = (SIGNS.sub("", name) for name in re.split(r"[_\s]+", spoken.stdout))
+    spoken = ask("espeak-ng", "-v", VOICE, "-q", "-x", "--sep=_", "--stdin", said=sentence)
+    names = (SIGNS.sub("", name) for name in re.split(r"[_\s]+", spoken))
     return [name for name in names if name]
 
 

@@ -25,19 +25,18 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import KwsError
 from models import augment
 from models.augment import AugmentConfig
+from models.batches import load_noise, load_responses
 from models.callbacks import Report, Seeds, hush, say
 from models.command import complete
 from models.dataset import list_audio
 from models.encoder import ENCODER_FILE, encoder_of, encoder_weights
 from models.labels import LABELS
 from models.phones import RARE, Inventory
-from models.recordings import load_impulse_responses, load_recordings
 from models.registry import find_architecture, list_architectures
 from models.sentences import PhoneBatch, PhoneBatches, Renderings, list_transcribed, plain, render
+from models.task import one_cycle
 from models.train import pick_precision
 
-WARM_UP = 0.1
-"""of the steps, until the learning rate is at its highest"""
 LONGEST_GRADIENT = 5.0
 """norm; the loss of a sentence that was aligned wrongly is large"""
 
@@ -70,16 +69,14 @@ class PhoneTask(L.LightningModule):
             spoken = logits.log_softmax(2).transpose(0, 1)
             loss = functional.ctc_loss(
                 spoken, batch.phones, answers, batch.counts, reduction="sum", zero_infinity=True
-            ) / len(batch.phones)
+            ) / max(1, len(batch.phones))
         self.log(name, loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.phones), sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> Any:
+        # Not fused: Lightning does not clip the gradients of such.
         optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=WARM_UP
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self.trainer, optimizer, self.learning_rate)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -110,9 +107,8 @@ def load_batches(options: argparse.Namespace) -> tuple[PhoneBatches, PhoneBatche
         raise KwsError(
             f"no phone is spoken {options.rare} times in {options.speech}; give more sentences or less --rare"
         )
-    noise = load_recordings([path for folder in options.noise for path in list_audio(folder)])
-    paths = list_audio(options.rir) if options.rir else []
-    responses = torch.from_numpy(load_impulse_responses(paths)) if paths else torch.empty(0, 1)
+    noise = load_noise(tuple(options.noise), options.speech)
+    responses = load_responses(list_audio(options.rir) if options.rir else [])
     features = render(Renderings(training, options.versions, frontend, noise, responses, AugmentConfig(), options.seed))
     seen = torch.cat(features[:200]).float()
     frontend = replace(frontend, mean=round(float(seen.mean()), 4), std=round(float(seen.std()), 4))
@@ -121,20 +117,9 @@ def load_batches(options: argparse.Namespace) -> tuple[PhoneBatches, PhoneBatche
     return learnt, judged, inventory, frontend
 
 
-def pretrain(options: argparse.Namespace) -> Path:
-    """Train, and return the path of what the encoder learnt: of the last epoch, which ends the cycle."""
-    last = options.run / "last.ckpt"
-    if options.resume and not last.exists():
-        raise KwsError(f"nothing to resume: no {last}")
-    found = find_architecture(options.architecture)
-    encoder_of(found.build(found.frames, found.frontend.bins, len(LABELS)))  # before an hour goes into sentences
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    learnt, judged, inventory, frontend = load_batches(options)
-    L.seed_everything(options.seed, verbose=False)
-    task = PhoneTask(options.architecture, asdict(frontend), len(inventory), options.learning_rate)
-    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
-    trainer = L.Trainer(
+def build_trainer(options: argparse.Namespace, learnt: PhoneBatches) -> L.Trainer:
+    """Lightning's trainer, on one device: sentences are few."""
+    return L.Trainer(
         max_epochs=options.epochs,
         accelerator="auto",
         devices=1,
@@ -150,7 +135,26 @@ def pretrain(options: argparse.Namespace) -> Path:
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    say(f"{options.architecture}: {len(learnt.phones):,} sentences, {len(inventory)} phones: {inventory.phones}")
+
+
+def pretrain(options: argparse.Namespace) -> Path:
+    """Train, and return the path of what the encoder learnt: of the last epoch, which ends the cycle."""
+    last = options.run / "last.ckpt"
+    if options.resume and not last.exists():
+        raise KwsError(f"nothing to resume: no {last}")
+    found = find_architecture(options.architecture)
+    encoder_of(found.build(found.frames, found.frontend.bins, len(LABELS)))  # before an hour goes into sentences
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    learnt, judged, inventory, frontend = load_batches(options)
+    L.seed_everything(options.seed, verbose=False)
+    task = PhoneTask(options.architecture, asdict(frontend), len(inventory), options.learning_rate)
+    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+    trainer = build_trainer(options, learnt)
+    say(
+        f"{options.architecture}: {len(learnt.phones):,} sentences of {learnt.minutes:.0f} minutes, "
+        f"{len(inventory)} phones: {inventory.phones}"
+    )
     trainer.fit(
         task,
         DataLoader(learnt, batch_size=None),

@@ -19,6 +19,7 @@ from kws_stream.errors import AudioError
 from models import augment
 from models.augment import AugmentConfig
 from models.batches import to_tensor
+from models.dataset import list_audio
 from models.frontend import Frontend
 from models.phones import Inventory, transcribe
 from models.recordings import Recordings, Samples, read_mono, shown
@@ -42,7 +43,7 @@ def list_transcribed(folder: Path, split: str) -> list[Sentence]:
         raise AudioError(f"no {table}; expected a CSV with the columns path and transcript")
     with table.open(newline="") as file:
         said = {Path(row["path"]).name: row["transcript"] for row in csv.DictReader(file)}
-    paths = [path for path in sorted((folder / split).glob("*")) if said.get(path.name, "").strip()]
+    paths = [path for path in list_audio(folder / split) if said.get(path.name, "").strip()]
     if not paths:
         raise AudioError(f"{folder / split}: no recording that {table.name} has a transcript of")
     return [
@@ -132,6 +133,12 @@ class PhoneBatches(IterableDataset[PhoneBatch]):
         self.shuffled = seed is not None
         self.epoch, self.rank, self.world = 0, 0, 1
         self._by_length = np.argsort([len(each) for each in features[: len(sentences)]], kind="stable")
+
+    @property
+    def minutes(self) -> float:
+        """of a version: the first"""
+        frames = sum(len(each) for each in self.features[: len(self.phones)])
+        return frames * self.frontend.hop_ms / 60_000
 
     def __len__(self) -> int:
         return -(-len(self.phones) // self.batch_size)

@@ -17,7 +17,7 @@ from pathlib import Path
 from kws_stream.errors import KwsError
 
 TIMEOUT_S = 30.0
-"""for one word, which takes less than one second"""
+"""for one word or sentence, which takes less than one second"""
 
 ACCENTS = "en-us en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc"
 FOREIGN = "cmn cs de el es fi fr-fr hi id it nl pt-br ru sv tr vi"
@@ -100,10 +100,10 @@ class Engine:
         return found[0].rstrip(".") if found else told.strip()
 
 
-def ask(*command: str) -> str:
-    """What a synthesiser prints; KwsError when it cannot be run."""
+def ask(*command: str, said: str = "") -> str:
+    """What a synthesiser prints, to which `said` is said on stdin; KwsError when it cannot be run."""
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
+        result = subprocess.run(command, input=said, capture_output=True, text=True, timeout=TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KwsError(f"{command[0]} cannot be run: {error}") from error
     return result.stdout

@@ -101,10 +101,16 @@ class KeywordTask(L.LightningModule):
         optimizer = torch.optim.AdamW(groups, self.learning_rate, weight_decay=self.weight_decay, fused=True)
         if self.schedule == "constant":
             return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rates, total_steps=int(self.trainer.estimated_stepping_batches), pct_start=WARM_UP
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self.trainer, optimizer, rates)
+
+
+def one_cycle(trainer: L.Trainer, optimizer: torch.optim.Optimizer, rates: float | list[float]) -> dict[str, Any]:
+    """`optimizer` for Lightning, its learning rates up to `rates` and down again over all steps (Smith and Topin 2017,
+    1708.07120)."""
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rates, total_steps=int(trainer.estimated_stepping_batches), pct_start=WARM_UP
+    )
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:

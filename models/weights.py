@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from kws_stream.errors import KwsError, ModelError
-from models.encoder import Encoder, load_encoder
+from models.encoder import Encoder, encoder_weights
 from models.imagenet import ImageNetwork, Trunk, sum_kernels
 
 IMAGENET = "imagenet"
@@ -33,20 +33,30 @@ def load_weights(network: nn.Module, source: str, pixel_std: float | None = None
     Raises KwsError for a network with neither, ModelError, which names the tensor, for weights that do not fit it.
     """
     if isinstance(network, Encoder):
-        if source == IMAGENET or pixel_std is not None:
-            raise KwsError("the encoder of a compact network takes a file of models.pretrain, and no images")
-        return load_encoder(network, read_weights(Path(source)), source)
+        return _load_encoder(network, source, pixel_std)
     if pixel_std is not None and not pixel_std > 0:
         raise KwsError(f"--pixel-std {pixel_std:g}: expected a number above 0")
     trunk = trunk_of(network)
     weights = download_weights(trunk) if source == IMAGENET else read_weights(Path(source))
-    check_weights(weights, trunk, source)
-    kept = {name: tensor.float() for name, tensor in weights.items() if name in trunk.whole.state_dict()}
+    own = {name: tensor.shape for name, tensor in trunk.whole.state_dict().items()}
     first = _entry_name(trunk)
+    maps, _, height, width = own[first]
+    own[first] = torch.Size((maps, 3, height, width))  # as torchvision has it, whatever the entry
+    check_weights(weights, own, trunk.name, source, trunk.classifier)
+    kept = {name: tensor.float() for name, tensor in weights.items() if name in trunk.whole.state_dict()}
     kept[first] = kept[first] * (trunk.spread if pixel_std is None else pixel_std)
     if trunk.entry.in_channels == 1:
         kept[first] = sum_kernels(kept[first])
     trunk.whole.load_state_dict(kept, strict=False)  # of what is needed, all is there; the counters may not be
+
+
+def _load_encoder(network: nn.Module, source: str, pixel_std: float | None) -> None:
+    if source == IMAGENET or pixel_std is not None:
+        raise KwsError("the encoder of a compact network takes a file of models.pretrain, and no images")
+    weights = read_weights(Path(source))
+    own = {name: tensor.shape for name, tensor in encoder_weights(network).items()}
+    check_weights(weights, own, f"the encoder of this {type(network).__name__}", source)
+    network.load_state_dict(weights, strict=False)  # all of the encoder is there; pool and classifier are not its
 
 
 def trunk_of(network: nn.Module) -> Trunk:
@@ -99,23 +109,24 @@ def _read_arrays(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def check_weights(weights: Mapping[str, Tensor], trunk: Trunk, source: str) -> None:
-    """ModelError, naming the first tensor that is missing, foreign, of another shape or type, or not finite."""
-    needed = {name: tensor.shape for name, tensor in trunk.whole.state_dict().items() if not name.endswith(COUNTED)}
-    first = _entry_name(trunk)
-    maps, _, height, width = needed[first]
-    needed[first] = torch.Size((maps, 3, height, width))  # as torchvision has it, whatever the entry
+def check_weights(
+    weights: Mapping[str, Tensor], own: Mapping[str, torch.Size], owner: str, source: str, spare: Collection[str] = ()
+) -> None:
+    """ModelError, naming the first tensor that is missing, foreign, of another shape or type, or not finite.
+
+    `own`: what `owner` has; counters of batch norms may lack, modules in `spare` may be there.
+    """
+    needed = {name: shape for name, shape in own.items() if not name.endswith(COUNTED)}
     for name in weights:
-        known = name in needed or name.endswith(COUNTED) or name.split(".")[0] in trunk.classifier
-        if not known:
-            raise ModelError(f"{source}: {trunk.name} has no tensor {name}; these are weights of another network")
+        if not (name in needed or name.endswith(COUNTED) or name.split(".")[0] in spare):
+            raise ModelError(f"{source}: {owner} has no tensor {name}; these are weights of another network")
     for name, shape in needed.items():
         if name not in weights:
             count = sum(other not in weights for other in needed)
-            raise ModelError(f"{source}: {name} is missing, and so are {count - 1} other tensors of {trunk.name}")
+            raise ModelError(f"{source}: {name} is missing, and so are {count - 1} other tensors of {owner}")
         tensor = weights[name]
         if tensor.shape != shape:
-            raise ModelError(f"{source}: {name} is {tuple(tensor.shape)}, {trunk.name} expects {tuple(shape)}")
+            raise ModelError(f"{source}: {name} is {tuple(tensor.shape)}, {owner} expects {tuple(shape)}")
         if not tensor.is_floating_point() or not tensor.isfinite().all():
             raise ModelError(f"{source}: {name} holds values that are no finite numbers ({tensor.dtype})")
 

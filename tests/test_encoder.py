@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from kws_stream.errors import KwsError, ModelError
-from models.encoder import encoder_of, encoder_weights, load_encoder
+from models.encoder import encoder_of, encoder_weights
 from models.registry import find_architecture
 from models.weights import load_weights
 
@@ -43,16 +43,23 @@ def test_a_file_fills_the_encoder_and_leaves_the_rest(tmp_path: Path) -> None:
         assert torch.equal(tensor, loaded.get(name, before[name]))
 
 
-def test_what_does_not_fit_is_named() -> None:
-    weights = encoder_weights(build())
-    with pytest.raises(ModelError, match=r"x\.pth: features\.0\.weight is missing"):
-        load_encoder(build(), {name: each for name, each in weights.items() if name != "features.0.weight"}, "x.pth")
-    with pytest.raises(ModelError, match=r"no tensor conv1\.weight"):
-        load_encoder(build(), {**weights, "conv1.weight": torch.zeros(1)}, "x.pth")
-    with pytest.raises(
-        ModelError, match=r"features\.0\.weight is \(8, 1, 3, 3\), this network expects \(16, 1, 3, 3\)"
-    ):
-        load_encoder(build("compact"), weights, "x.pth")
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("compact-tiny", {"features.0.weight": None}, r"features\.0\.weight is missing"),
+        ("compact-tiny", {"conv1.weight": torch.zeros(1)}, r"no tensor conv1\.weight"),
+        ("compact-tiny", {"join.0.weight": torch.full((32, 20, 1, 5), torch.nan)}, r"join\.0\.weight .* no finite"),
+        ("compact", {}, r"features\.0\.weight is \(8, 1, 3, 3\), .* expects \(16, 1, 3, 3\)"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    name: str, change: dict[str, torch.Tensor | None], complaint: str, tmp_path: Path
+) -> None:
+    changed = {**encoder_weights(build()), **change}
+    path = tmp_path / "encoder.pth"
+    torch.save({key: tensor for key, tensor in changed.items() if tensor is not None}, path)
+    with pytest.raises(ModelError, match=complaint):
+        load_weights(build(name), str(path))
 
 
 def test_images_are_nothing_for_an_encoder() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from models.pretrain import main
 from models.task import load_checkpoint
 from models.train import main as train
 from tests.corpus import write_corpus
+from tests.ended import end
 from tests.sentences import write_sentences
 
 # Lightning's own use of torch, and its advice on loaders that hold everything in memory.
@@ -66,13 +66,8 @@ def test_phones_are_learnt(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_killed_run_resumes_as_if_unbroken(folder: Path, learnt: Path) -> None:
-    command = [sys.executable, "-m", "models.pretrain", *arguments(folder, "broken"), "--epochs", "4"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("epoch 2/4"):
-                process.kill()
-        process.wait(60)
+    command = ["models.pretrain", *arguments(folder, "broken"), "--epochs", "4"]
+    assert end(command, "epoch 2/4", signal.SIGKILL) == (-signal.SIGKILL, "")
     assert not (folder / "broken" / "encoder.pth").exists()
     assert run(folder, "broken", "--epochs", "4", "--resume") == 0
     straight, broken = (torch.load(path, weights_only=True) for path in (learnt, folder / "broken" / "encoder.pth"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from export.golden import golden_samples
 from export.host import PipelineHost
 from export.layout import Layout
+from kws_stream.config import GateConfig
 from kws_stream.errors import ModelError
 from kws_stream.frontend import Floats, log_mel, to_float
 from kws_stream.model import KeywordModel
+from kws_stream.spotter import KeywordSpotter
 
 LAW = 1e-4
 """between the posteriors of both, and between their features"""
@@ -41,23 +44,26 @@ def compare(host: PipelineHost, source: KeywordModel, samples: Floats) -> Agreem
     Raises ModelError when the contexts are not as many as they must be.
     """
     golden = host.golden_difference()
-    metadata, layout = source.metadata, Layout.of(source.metadata)
-    features = log_mel(samples, metadata.frontend)  # (frames, bins)
-    ends = range(layout.context, len(features) + 1, layout.stride)
-    found = 0
+    spotter, layout = KeywordSpotter(source, gate=GateConfig(None)), Layout.of(source)
+    features = log_mel(samples, layout.frontend)  # (frames, bins)
+    first = layout.parts["tail"]
     differences = [(0.0, 0.0)]
-    for start in range(0, len(samples), layout.samples):
-        for row in host.push(samples[start : start + layout.samples]):
-            if found < len(ends):
-                context = features[ends[found] - layout.context : ends[found]]
-                past = host.state[layout.parts["tail"] : -1].reshape(-1, layout.frontend.bins)
-                posteriors = source.predict(context[None])[0]  # (labels,)
-                differences.append((np.abs(past - context[layout.stride :]).max(), np.abs(row - posteriors).max()))
-            found += 1
-    if found != len(ends):
-        raise ModelError(f"the pipeline answered for {found} contexts, expected {len(ends)}; nothing was written")
+    starts = [0, *range(layout.samples - layout.lead, len(samples) + 1, layout.samples)]
+    for start, stop in pairwise(starts):
+        found, before = host.push(samples[start:stop]), spotter.inferences
+        spotter.push(samples[start:stop])
+        if len(found) != spotter.inferences - before:
+            raise ModelError(
+                f"the pipeline gave {len(found)} answers at {stop} samples, expected {spotter.inferences - before}; "
+                "nothing was written"
+            )
+        if len(found):
+            end = layout.context + (spotter.inferences - 1) * layout.stride  # frames
+            past = host.state[first : first + layout.parts["past"]].reshape(-1, layout.frontend.bins)
+            of_features = np.abs(past - features[end - len(past) : end]).max()
+            differences.append((of_features, np.abs(found - spotter.posteriors).max()))
     of_features, of_posteriors = np.max(differences, axis=0)
-    return Agreement(float(of_features), float(of_posteriors), golden, found)
+    return Agreement(float(of_features), float(of_posteriors), golden, spotter.inferences)
 
 
 def check(agreement: Agreement, source: KeywordModel, tolerance: float) -> None:

@@ -32,14 +32,19 @@ DYNAMIC = ("Gemm", "LSTM", "MatMul")
 
 
 class Contexts(CalibrationDataReader):  # type: ignore[misc]
-    """Features `(frames, bins)` one by one, as onnxruntime asks for them."""
+    """Features `(frames, bins)` one by one, as onnxruntime asks for them, and states of zero for a streaming network."""
 
-    def __init__(self, name: str, features: Iterator[Floats]) -> None:
-        self.name, self.features = name, features
+    def __init__(self, graph: onnx.GraphProto, features: Iterator[Floats]) -> None:
+        name, *states = graph.input
+        self.name, self.features = name.name, features
+        self.states = {
+            state.name: np.zeros([size.dim_value or 1 for size in state.type.tensor_type.shape.dim], np.float32)
+            for state in states
+        }
 
     def get_next(self) -> dict[str, Floats] | None:
         context = next(self.features, None)
-        return None if context is None else {self.name: context[None, None]}  # (1, 1, frames, bins)
+        return None if context is None else {self.name: context[None, None], **self.states}  # (1, 1, frames, bins)
 
 
 def quantize_graph(source: Path, features: Iterator[Floats], method: str) -> onnx.ModelProto:
@@ -67,7 +72,7 @@ def _quantize_static(prepared: Path, result: Path, features: Iterator[Floats]) -
     quantize_static(
         prepared,
         result,
-        Contexts(graph.input[0].name, features),
+        Contexts(graph, features),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         op_types_to_quantize=list(INTEGER),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from kws_stream.config import FrontendConfig
 from kws_stream.errors import ModelError
-from kws_stream.metadata import ModelMetadata
+from kws_stream.model import KeywordModel
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,32 @@ class Layout:
     stride: int
     """frames between two inferences"""
 
+    states: tuple[tuple[int, ...], ...] = ()
+    """shapes of what a streaming network keeps, each `(1, ...)`"""
+
+    lead_frames: int = 0
+    """frames of zeros in front of the context with which a streaming network begins"""
+
+    renewal: int | None = None
+    """strides after which a streaming network begins anew"""
+
     @classmethod
-    def of(cls, metadata: ModelMetadata) -> Layout:
-        """The layout for a model; ModelError for a streaming one, which keeps its own states, and when its contexts do
-        not overlap, so that nothing could be kept."""
-        if metadata.streaming:
-            raise ModelError(
-                "expected a network that sees windows, got a streaming one; no pipeline is made of those yet"
-            )
+    def of(cls, model: KeywordModel) -> Layout:
+        """The layout for a model; ModelError when its contexts do not overlap, so that nothing could be kept."""
+        metadata = model.metadata
         if metadata.stride_frames >= metadata.context_frames:
             raise ModelError(
                 f"expected a context longer than the stride of {metadata.stride_frames} frames, "
                 f"got {metadata.context_frames} frames; such a network needs no pipeline with a memory"
             )
-        return cls(metadata.frontend, metadata.context_frames, metadata.stride_frames)
+        return cls(
+            metadata.frontend,
+            metadata.context_frames,
+            metadata.stride_frames,
+            tuple(state.shape for state in model.initial),
+            metadata.lead_frames,
+            metadata.streaming.renewal_strides if metadata.streaming else None,
+        )
 
     @property
     def samples(self) -> int:
@@ -55,12 +68,22 @@ class Layout:
         return (self.frontend.samples(self.context) + self.lead) // self.samples
 
     @property
+    def most(self) -> int:
+        """The count of strides that is not exceeded, so that it stays exact: of a network that sees windows it stops
+        there, and of one that goes on behind its beginning; of one that is renewed it goes back to `fill`."""
+        if self.renewal:
+            return self.fill + self.renewal - 1
+        return self.fill + 1 if self.states else self.fill
+
+    @property
     def parts(self) -> dict[str, int]:
         """Values in each part of the state, in order: the samples that the next frames begin with, the frames that
-        the next context begins with (`(frames, bins)`, row by row), and the strides heard, counted up to `fill`."""
+        the next context begins with (`(frames, bins)`, row by row), what a streaming network keeps, and the strides
+        heard, counted up to `most`."""
         return {
             "tail": self.frontend.window - self.frontend.hop,
             "past": (self.context - self.stride) * self.frontend.bins,
+            **{f"state_{index}": prod(shape) for index, shape in enumerate(self.states)},
             "heard": 1,
         }
 

@@ -10,7 +10,8 @@ Outputs:
 
     posteriors  (1, labels) float32, of the context that ends with these samples; zeros as long as it is not full
     ready       (1,) bool: whether the context is filled with real frames
-    next_state  (3841,) float32: 240 samples, 90 frames of 40 bins, and the count of strides
+    next_state  (3841,) float32: 240 samples, 90 frames of 40 bins, what a streaming network keeps, and the count of
+                strides
 
 A new stream begins with `lead_samples` zeros (720), which belong to no context. docs/pipeline.md has hosts in Python
 and JavaScript.
@@ -35,6 +36,7 @@ from export.frontend import add_features
 from export.graph import GraphBuilder
 from export.host import PipelineHost
 from export.layout import Layout
+from export.memory import add_network, count_strides, keep
 from export.onnx import oldest_format, replacing
 from kws_stream import zoo
 from kws_stream.metadata import PREFIX
@@ -62,21 +64,19 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def join(network: onnx.ModelProto, layout: Layout, softmax: bool) -> onnx.ModelProto:
     """The graph of `network` between its front end and the memory; `softmax`: its outputs are posteriors already."""
     network = compose.add_prefix(network, NETWORK)
-    labels = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    labels = network.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     graph = GraphBuilder()
     graph.split("state", layout.parts)
     heard = graph.add("Concat", ["tail", "samples"], "joined", axis=0)  # (window - hop + stride,)
     features = add_features(graph, heard, layout.frontend, layout.stride)  # (stride frames, bins)
     flat = graph.add("Reshape", [features, graph.constant("flat", np.array([-1]))], "new")
     frames = graph.add("Concat", ["past", flat], "frames", axis=0)  # (context frames * bins,)
-    shape = graph.constant("shape", np.array([1, 1, layout.context, layout.frontend.bins]))
-    graph.add("Reshape", [frames, shape], network.graph.input[0].name)
-    graph.nodes.extend(network.graph.node)
-    graph.constants.extend(network.graph.initializer)
-    answers = network.graph.output[0].name  # (1, labels)
+    count = count_strides(graph, layout)
+    answers = add_network(graph, layout, network.graph, frames, count)  # (1, labels)
     if not softmax:
         answers = graph.add("Softmax", answers, "answers", axis=1)
-    _add_memory(graph, layout, heard, frames, answers)
+    graph.add("Where", ["ready", answers, graph.constant("zeros", np.float32(0))], "posteriors")  # (1, labels)
+    keep(graph, layout, network.graph, {"tail": heard, "past": frames}, count)
     values = [
         helper.make_tensor_value_info(name, kind, shape)
         for name, kind, shape in (
@@ -95,25 +95,6 @@ def join(network: onnx.ModelProto, layout: Layout, softmax: bool) -> onnx.ModelP
         functions=network.functions,
         producer_name="kws-stream",
     )
-
-
-def _add_memory(graph: GraphBuilder, layout: Layout, heard: str, frames: str, answers: str) -> None:
-    """Whether the context is full, the posteriors if so, and what the next stride needs."""
-    one, fill, zero = (
-        graph.constant(name, np.float32(value)) for name, value in (("one", 1), ("fill", layout.fill), ("zero", 0))
-    )
-    count = graph.add("Min", [graph.add("Add", ["heard", one], "counted"), fill], "count")  # (1,)
-    graph.add("GreaterOrEqual", [count, fill], "ready")  # (1,)
-    graph.add("Where", ["ready", answers, zero], "posteriors")  # (1, labels)
-    kept = []
-    for name, value, first, length in (
-        ("next_tail", heard, layout.samples, layout.parts["tail"]),
-        ("next_past", frames, layout.stride * layout.frontend.bins, layout.parts["past"]),
-    ):
-        start = graph.constant(f"{name}/start", np.array([first]))
-        stop = graph.constant(f"{name}/stop", np.array([first + length]))
-        kept.append(graph.add("Slice", [value, start, stop], name))
-    graph.add("Concat", [*kept, count], "next_state", axis=0)
 
 
 def describe(source: KeywordModel, path: Path, layout: Layout) -> dict[str, Any]:
@@ -159,7 +140,7 @@ def write(source: KeywordModel, path: Path, output: Path) -> tuple[Agreement, di
 
     Raises ModelError when the verification fails; `output` is then what it was before.
     """
-    layout = Layout.of(source.metadata)
+    layout = Layout.of(source)
     model = join(onnx.load(path), layout, source.metadata.output == "softmax")
     properties = describe(source, path, layout)
     helper.set_model_props(model, to_props(properties))

@@ -142,11 +142,11 @@ def quantize(options: argparse.Namespace) -> None:
         raise ModelError(f"{path}: expected the labels {' '.join(LABELS)}, got {' '.join(metadata.labels)}")
     if "quantization" in metadata.training:
         raise ModelError(f"{path}: has 8 bits already; quantise the model that it was made from")
-    if metadata.streaming:
-        raise ModelError(f"{path}: a streaming network; only those that see windows are quantised so far")
     clips = choose_clips(list_clips(options.data, "train"), options.clips)
     validation = load(options.data)
-    model = quantize_graph(path, (source.features(read_mono(clip.path)) for clip in clips), options.method)
+    lead = ((metadata.lead_frames, 0), (0, 0))
+    features = (np.pad(source.features(read_mono(clip.path)), lead) for clip in clips)
+    model = quantize_graph(path, features, options.method)
     share = integer_share(model)
     if share < 0.5:
         print(f"export.quantize: only {share:.1%} of the weights have 8 bits now; {REST}", file=sys.stderr)
@@ -181,11 +181,10 @@ def write(
     model.ir_version = oldest_format(model)
     part.write_bytes(model.SerializeToString())
     session = open_session(part)
-    name = session.get_inputs()[0].name
-    golden = source.metadata.golden
+    bare, golden = KeywordModel(session, source.metadata, source.name), source.metadata.golden
 
     def run(features: Floats) -> Floats:
-        outputs: Floats = session.run(None, {name: features[None, None]})[0][0]  # (labels,)
+        outputs: Floats = bare.outputs(features[None])[0]  # (labels,)
         return outputs
 
     outputs, facts["golden_tolerance"] = measure_golden(run, source.features(golden.samples))

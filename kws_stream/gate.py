@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# What the module webrtcvad wraps. That reads the version of its package when it is imported, which takes longer and needs
+# more memory than all the rest of it.
+import _webrtcvad
 import numpy as np
-import webrtcvad
 from numpy.typing import NDArray
 
 from kws_stream.config import GateConfig
@@ -36,7 +38,9 @@ class VoiceActivity:
 
     def reset(self) -> None:
         """A fresh detector: webrtcvad adapts to the noise it hears."""
-        self._vad = webrtcvad.Vad(self._mode)
+        self._vad = _webrtcvad.create()
+        _webrtcvad.init(self._vad)
+        _webrtcvad.set_mode(self._vad, self._mode)
         self._tail: bytes = b""
 
     def push(self, samples: Floats) -> list[bool]:
@@ -46,7 +50,7 @@ class VoiceActivity:
         size = 2 * self.frame  # bytes
         whole = len(self._tail) // size * size
         frames = (self._tail[at : at + size] for at in range(0, whole, size))
-        decisions = [self._vad.is_speech(frame, self._sample_rate) for frame in frames]
+        decisions = [_webrtcvad.process(self._vad, self._sample_rate, frame, self.frame) for frame in frames]
         self._tail = self._tail[whole:]
         return decisions
 

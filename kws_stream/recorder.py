@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import wave
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 from kws_stream.errors import KwsError
 from kws_stream.model import KeywordModel
@@ -63,7 +63,7 @@ class EventRecorder:
         del self._pieces[id(piece.event)]
         try:
             self._write(pieces)
-        except (OSError, soundfile.LibsndfileError) as error:
+        except OSError as error:
             log.warning("%s: an event could not be kept (%s)", self.folder, error)
 
     def _write(self, pieces: list[AudioPiece]) -> None:
@@ -84,9 +84,12 @@ class EventRecorder:
         source = re.sub(r"\W+", "_", Path(self.source).stem)[:40] or "audio"
         word = re.sub(r"\W+", "_", event.keyword)
         path = self.folder / f"{self._session}-{source}-{event.time:010.3f}-{word}{kind}.json"
-        # Its own rounding: libsndfile's would scale by 32767.
-        whole = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-        soundfile.write(path.with_suffix(".wav"), whole, self._rate, subtype="PCM_16")
+        whole = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
+        with wave.open(str(path.with_suffix(".wav")), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(self._rate)
+            file.writeframes(whole.tobytes())
         path.write_text(json.dumps(facts) + "\n", encoding="utf-8")
         self._kept.append(Kept(path, _size(path)))
         self._prune()

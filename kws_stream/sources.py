@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from kws_stream.errors import AudioError
 from kws_stream.frontend import to_float
+
+if TYPE_CHECKING:
+    import soundfile
 
 Floats = NDArray[np.float32]
 log = logging.getLogger("kws_stream")
@@ -73,6 +76,19 @@ class Converter:
         return resampled
 
 
+@contextmanager
+def _opened(file: str | bytes, complaint: str, hint: str = "") -> Iterator[soundfile.SoundFile]:
+    """A recording; AudioError, with `complaint` in front and `hint` behind, for what libsndfile finds wrong with it."""
+    # Here, for who listens to a microphone reads no files, and would wait for it.
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(file) as opened:
+            yield opened
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{complaint} ({error.error_string.strip(' .')}){hint}") from error
+
+
 class FileSource:
     """A recording in any format that libsndfile reads: wav, flac, ogg, opus, mp3 ..."""
 
@@ -86,33 +102,26 @@ class FileSource:
             raise AudioError(f"{path}: no such file")
         # soundfile would fail to encode a name that is no UTF-8; on Windows every name is Unicode.
         self._file = str(path) if os.name == "nt" else os.fsencode(path)
-        try:
-            with soundfile.SoundFile(self._file) as file:
-                self.seconds = file.frames / file.samplerate
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{path}: not readable as audio ({error.error_string.strip(' .')}); "
-                "expected wav, flac, ogg, opus or mp3"
-            ) from error
+        with _opened(self._file, f"{path}: not readable as audio", "; expected wav, flac, ogg, opus or mp3") as file:
+            self.seconds = file.frames / file.samplerate
         if self.seconds == 0:
             raise AudioError(f"{path}: holds no samples")
         self._closed = False
 
     def blocks(self, sample_rate: int) -> Iterator[Block]:
         """The recording, a second a block. Raises AudioError at damaged samples."""
-        try:
-            with soundfile.SoundFile(self._file) as file:
-                converter = Converter(file.samplerate, sample_rate)
-                while not self._closed:
-                    samples = file.read(file.samplerate, dtype="float32", always_2d=True)
-                    last = len(samples) < file.samplerate
-                    yield Block(converter.push(samples, last))
-                    if last:
-                        break
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"{self.name}: damaged ({error.error_string.strip(' .')})") from error
-        except AudioError as error:
-            raise AudioError(f"{self.name}: {error}") from error
+        with _opened(self._file, f"{self.name}: damaged") as file:
+            converter = Converter(file.samplerate, sample_rate)
+            while not self._closed:
+                samples = file.read(file.samplerate, dtype="float32", always_2d=True)
+                last = len(samples) < file.samplerate
+                try:
+                    block = Block(converter.push(samples, last))
+                except AudioError as error:
+                    raise AudioError(f"{self.name}: {error}") from error
+                yield block
+                if last:
+                    break
 
     def close(self) -> None:
         self._closed = True
@@ -160,15 +169,12 @@ def read_piece(path: str | Path, start: float, seconds: float, sample_rate: int)
     """
     source = FileSource(path)
     wanted = round(seconds * sample_rate)
-    try:
-        with soundfile.SoundFile(source._file) as file:
-            rate = file.samplerate
-            first = round(start * rate)
-            file.seek(min(max(0, first), file.frames))
-            count = max(0, min(first + round(seconds * rate), file.frames) - file.tell())
-            samples = file.read(count, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: damaged ({error.error_string.strip(' .')})") from error
+    with _opened(source._file, f"{path}: damaged") as file:
+        rate = file.samplerate
+        first = round(start * rate)
+        file.seek(min(max(0, first), file.frames))
+        count = max(0, min(first + round(seconds * rate), file.frames) - file.tell())
+        samples = file.read(count, dtype="float32", always_2d=True)
     piece = Converter(rate, sample_rate).push(samples, last=True)
     before = min(wanted, round(max(0, -first) * sample_rate / rate))
     piece = np.concatenate((np.zeros(before, np.float32), piece))[:wanted]

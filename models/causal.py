@@ -12,12 +12,25 @@ from functools import partial
 from torch import nn
 
 from kws_stream.config import FrontendConfig
-from models.grustream import join_frames, normalised
+from models.grustream import normalised
 from models.registry import register
-from models.streaming import Residual, StreamingNetwork
+from models.streaming import STRIDE_FRAMES, Residual, StreamingNetwork
 
 AVERAGED = 4
 """strides over which the last maps are averaged"""
+
+
+def join_frames(bins: int, stem: int, width: int) -> nn.Sequential:
+    """`(batch, 1, frames, bins)` -> `(batch, width, frames / 8, 1)`: each stride heard by itself.
+
+    Small kernels first, that see the same in every octave; then one of the stride's length and the map's full height,
+    because a vowel is known by where its formants lie.
+    """
+    height = (bins - 8) // 4 + 1
+    return nn.Sequential(
+        *normalised(nn.Conv2d(1, stem, (4, 8), (4, 4), bias=False)),  # (batch, stem, frames / 4, height)
+        *normalised(nn.Conv2d(stem, width, (STRIDE_FRAMES // 4, height), (STRIDE_FRAMES // 4, 1), bias=False)),
+    )
 
 
 class CausalTCResNet(StreamingNetwork):
@@ -34,13 +47,9 @@ class CausalTCResNet(StreamingNetwork):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(
-            nn.Sequential(
-                *join_frames(bins, stem, width),
-                *(Residual(_block(width)) for _ in range(blocks)),
-                nn.AvgPool2d((AVERAGED, 1), 1),
-                nn.Dropout(dropout),
-                nn.Conv2d(width, labels, 1),
-            )
+            nn.Sequential(*join_frames(bins, stem, width), *(Residual(_block(width)) for _ in range(blocks))),
+            width,
+            nn.Sequential(nn.AvgPool2d((AVERAGED, 1), 1), nn.Dropout(dropout), nn.Conv2d(width, labels, 1)),
         )
 
 

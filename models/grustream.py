@@ -1,21 +1,29 @@
-"""A recurrent network of few nodes, made to run on a stream: a step of it costs what onnxruntime takes for ten nodes.
+"""A recurrent network of few nodes, made to run on a stream: a step of it costs what onnxruntime takes for a dozen nodes.
 
-The dispatch of a node costs more than the multiplies of so small a network. So frames are joined by convolutions that
-neither overlap in time nor keep anything, and all of the memory is the recurrent layers'. As in Arik et al. 2017
-(1703.05390) for the order of layers, which there are larger and look both ways.
+The dispatch of a node costs more than the multiplies of so small a network. So a few convolutions, computed anew over
+the frames that they share with the block before, make a column for every 40 ms, and all of the memory is the recurrent
+layer's. As in Arik et al. 2017 (1703.05390) for the order of layers, which there are larger and look both ways.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
+from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from kws_stream.config import FrontendConfig
+from models.compact import AveragePool
 from models.registry import register
+from models.rnn import GRU
 from models.stateful import Recurrent
-from models.streaming import STRIDE_FRAMES, StreamingNetwork
+from models.streaming import Overlapping, StreamingNetwork
+
+COLUMNS = 2
+"""in each stride"""
 
 
 def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
@@ -23,41 +31,82 @@ def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
     return convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()
 
 
-def join_frames(bins: int, stem: int, width: int) -> nn.Sequential:
-    """`(batch, 1, frames, bins)` -> `(batch, width, frames / 8, 1)`: each stride heard by itself.
+def hear_columns(bins: int, widths: Sequence[int], joined: int) -> Overlapping:
+    """`(batch, 1, frames, bins)` -> `(batch, joined, frames / 4, 1)`: 16 frames in each column.
 
-    Small kernels first, that see the same in every octave; then one of the stride's length and the map's full height,
-    because a vowel is known by where its formants lie.
+    Each convolution halves the bins; the last joins what is left of them, because a vowel is known by where its
+    formants lie.
     """
-    height = (bins - 8) // 4 + 1
-    return nn.Sequential(
-        *normalised(nn.Conv2d(1, stem, (4, 8), (4, 4), bias=False)),  # (batch, stem, frames / 4, height)
-        *normalised(nn.Conv2d(stem, width, (STRIDE_FRAMES // 4, height), (STRIDE_FRAMES // 4, 1), bias=False)),
+    first, second, third = widths
+    height = -(-bins // 8)
+    return Overlapping(
+        *normalised(nn.Conv2d(1, first, (4, 5), 2, (0, 2), bias=False)),  # (batch, first, frames / 2, bins / 2)
+        *normalised(nn.Conv2d(first, second, 3, 2, (0, 1), bias=False)),  # (batch, second, frames / 4, bins / 4)
+        *normalised(nn.Conv2d(second, third, 3, (1, 2), (0, 1), bias=False)),  # (batch, third, frames / 4, bins / 8)
+        *normalised(nn.Conv2d(third, joined, (1, height), bias=False)),
     )
 
 
 class GRUStream(StreamingNetwork):
-    """A stem, strides joined, recurrence over the strides, and an answer from each of its states."""
+    """Columns heard, recurrence over them, and an answer from its states in each stride."""
 
     def __init__(
         self,
         frames: int,
         bins: int,
         labels: int,
-        stem: int = 16,
-        width: int = 64,
-        units: Sequence[int] = (96,),
+        widths: Sequence[int] = (24, 48, 64),
+        joined: int = 96,
+        units: Sequence[int] = (128,),
         dropout: float = 0.1,
     ) -> None:
-        sizes = (width, *units)
+        sizes = (joined, *units)
         super().__init__(
             nn.Sequential(
-                *join_frames(bins, stem, width),
+                hear_columns(bins, widths, joined),
                 *(Recurrent(inputs, outputs) for inputs, outputs in pairwise(sizes)),
-                nn.Dropout(dropout),
-                nn.Conv2d(sizes[-1], labels, 1),
-            )
+            ),
+            sizes[-1],
+            nn.Sequential(nn.Dropout(dropout), nn.Conv2d(sizes[-1], labels, (COLUMNS, 1), (COLUMNS, 1))),
         )
 
 
+class GRUWindow(nn.Module):
+    """The twin of `GRUStream` that sees all of a window: columns from its middle on, a recurrence in both directions of
+    as many parameters together, and the mean of its states. What it is better by is the price of streaming."""
+
+    ENCODER: ClassVar[tuple[str, ...]] = ("columns", "recurrence")
+
+    def __init__(
+        self,
+        frames: int,
+        bins: int,
+        labels: int,
+        widths: Sequence[int] = (24, 48, 64),
+        joined: int = 96,
+        units: int = 80,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.width = 2 * units
+        self.columns = hear_columns(bins, widths, joined)
+        self.recurrence = GRU(joined, units, bidirectional=True)
+        self.pool = AveragePool()
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.width, labels))
+
+    def encode(self, features: Tensor) -> Tensor:
+        """`(batch, 1, frames, bins)` -> `(batch, width, frames / 4)`."""
+        front, behind = -(-self.columns.overlap // 2), self.columns.overlap // 2
+        columns = self.columns.continued(functional.pad(features, (0, 0, front, behind)))  # (batch, joined, columns, 1)
+        encoded: Tensor = self.recurrence(columns.squeeze(3).mT).mT
+        return encoded
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.classifier(self.pool(self.encode(features)))  # (batch, labels) logits
+
+
 register("gru-stream", FrontendConfig(), frames=96)(GRUStream)
+register("gru-window", FrontendConfig(), frames=96)(GRUWindow)
+register("gru-stream-small", FrontendConfig(), frames=96)(
+    partial(GRUStream, widths=(16, 32, 48), joined=64, units=(96,))
+)

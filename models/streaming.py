@@ -8,6 +8,7 @@ front of the next block; nothing else is computed, and so nothing else comes out
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from torch import Tensor, cat, nn, no_grad
 from torch.nn import functional
@@ -63,19 +64,54 @@ class Residual(nn.Module):
         return functional.relu(body + maps[:, :, maps.shape[2] - body.shape[2] :])
 
 
+class Overlapping(nn.Sequential):
+    """Convolutions that are computed anew over the newest frames of the block before, as far as they overlap.
+
+    Two nodes for all of them, instead of two for each: a dispatch costs more than the multiplies of a few frames. What
+    lies in front of a window is zero, as at the beginning of a stream: a column for every few frames, and none less.
+    """
+
+    @property
+    def overlap(self) -> int:
+        """Frames that they need once more for their next column."""
+        reach, step = 1, 1  # of a column, and from one to the next, in frames
+        for layer in self:
+            if isinstance(layer, WINDOWED):
+                stride = _along_time(layer, "stride", 1)
+                reach += (_overlap(layer) + stride - 1) * step
+                step *= stride
+        return reach - step
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.continued(functional.pad(maps, (0, 0, self.overlap, 0)))
+
+    def continued(self, joined: Tensor) -> Tensor:
+        """The columns of a block behind the newest `overlap` frames of the one before."""
+        columns: Tensor = super().forward(joined)
+        return columns
+
+
 class StreamingNetwork(nn.Module):
     """Layers from `(batch, 1, frames, bins)` to `(batch, labels, answers, 1)`: on a window, the last answer counts."""
 
-    def __init__(self, layers: nn.Sequential) -> None:
+    ENCODER: ClassVar[tuple[str, ...]] = ("encoder",)
+
+    def __init__(self, encoder: nn.Sequential, width: int, classifier: nn.Sequential) -> None:
+        """`encoder` gives `(batch, width, columns, 1)`."""
         super().__init__()
-        self.layers = layers
+        self.encoder, self.width, self.classifier = encoder, width, classifier
+
+    def encode(self, features: Tensor) -> Tensor:
+        """`(batch, 1, frames, bins)` -> `(batch, width, columns)`: what was heard until then."""
+        encoded: Tensor = self.encoder(features).squeeze(3)
+        return encoded
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.layers(features)[:, :, -1, 0]  # (batch, labels) logits
+        return self.streamed()(features)[:, :, -1, 0]  # (batch, labels) logits
 
     def streamed(self) -> nn.Sequential:
         """The layers that a stream is pushed through."""
-        return self.layers
+        return nn.Sequential(self.encoder, self.classifier).train(self.training)
 
 
 def streamed(network: nn.Module) -> nn.Sequential:
@@ -117,6 +153,8 @@ def advance(layer: nn.Module, maps: Tensor, memory: Memory) -> Tensor:
 
     Raises ValueError for a layer of which no stream can be made.
     """
+    if isinstance(layer, Overlapping):
+        return layer.continued(memory.join(maps, layer.overlap))
     if isinstance(layer, nn.Sequential):
         for inner in layer:
             maps = advance(inner, maps, memory)
@@ -154,7 +192,7 @@ def over_columns(layer: nn.Module, kernel: tuple[int, int] = (1, 1)) -> nn.Modul
 def _overlap(layer: nn.Module) -> int:
     """Frames that a convolution or pooling needs once more for its next column."""
     kernel, stride, padding, dilation = (
-        value if isinstance(value := getattr(layer, name, default), int) else value[0]
+        _along_time(layer, name, default)
         for name, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
     )
     overlap = dilation * (kernel - 1) + 1 - stride
@@ -163,4 +201,10 @@ def _overlap(layer: nn.Module) -> int:
             f"{layer} cannot be streamed: it pads over time or skips frames; expected no padding over time and a "
             "stride of at most the kernel's length"
         )
-    return int(overlap)
+    return overlap
+
+
+def _along_time(layer: nn.Module, name: str, default: int) -> int:
+    """One of a layer's numbers, which may be one for time and one for bins."""
+    value = getattr(layer, name, default)
+    return int(value if isinstance(value, int) else value[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -44,17 +44,18 @@ def task_of(name: str) -> KeywordTask:
 @cache
 def exported(name: str, streaming: bool = True) -> KeywordModel:
     """The same network as a file that was loaded."""
+    with TemporaryDirectory() as folder:
+        return KeywordModel.load(write_model(name, Path(folder, "model.onnx"), streaming))
+
+
+def write_model(name: str, path: Path, streaming: bool = True) -> Path:
+    """The same network as a file at `path`, which is returned."""
     task = task_of(name)
     metadata = build_metadata(task, "CC0", {}, DecoderConfig(), GateConfig())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
-        model = to_graph(task, metadata, streaming)
-    path = Path(mkdtemp()) / "model.onnx"
-    path.write_bytes(model.SerializeToString())
-    loaded = KeywordModel.load(path)
-    path.unlink()
-    path.parent.rmdir()
-    return loaded
+        path.write_bytes(to_graph(task, metadata, streaming).SerializeToString())
+    return path
 
 
 class Chronicle(KeywordSpotter):

@@ -1,13 +1,52 @@
+"""The recurrent streaming network, and its twin that sees windows."""
+
 from __future__ import annotations
 
+import pytest
+import torch
+
+from models.encoder import encoder_of
+from models.grustream import GRUStream, GRUWindow, hear_columns
 from models.registry import find_architecture, trainable_count
+
+COLUMNS = 4 * 5 * 24 + 9 * 24 * 48 + 9 * 48 * 64 + 64 * 5 * 96 + 2 * (24 + 48 + 64 + 96)
+"""Kernels over bins of which each convolution leaves half, and a scale and a shift for each channel."""
 
 
 def test_the_parameters_by_hand() -> None:
-    """The stem's 16 kernels of 4 x 8, 64 of 2 x 9 over its maps, 96 units with two biases a gate, the classifier; a
-    scale and a shift for each channel of the convolutions."""
-    stem = 4 * 8 * 16 + 2 * 16
-    join = 2 * 9 * 16 * 64 + 2 * 64
-    recurrent = 3 * 96 * (64 + 96 + 2)
+    """128 units with two biases a gate, a classifier that sees two states; 80 units in each direction, one that sees
+    their mean."""
     found = find_architecture("gru-stream")
-    assert trainable_count(found.build(found.frames, 40, 12)) == stem + join + recurrent + 96 * 12 + 12
+    recurrent = 3 * 128 * (96 + 128 + 2)
+    assert trainable_count(found.build(found.frames, 40, 12)) == COLUMNS + recurrent + 2 * 128 * 12 + 12
+    both_ways = 2 * 3 * 80 * (96 + 80 + 2)
+    assert trainable_count(find_architecture("gru-window").build(96, 40, 12)) == COLUMNS + both_ways + 160 * 12 + 12
+    assert abs(both_ways / recurrent - 1) < 0.02
+
+
+def test_a_column_hears_sixteen_frames() -> None:
+    columns = hear_columns(40, (24, 48, 64), 96).eval()
+    assert columns.overlap == 12
+    features = torch.rand(1, 1, 40, 40).requires_grad_()
+    with torch.no_grad():
+        assert columns(features).shape == (1, 96, 10, 1)
+    for column in range(3, 10):
+        (heard,) = torch.autograd.grad(columns(features)[0, :, column].sum(), features)
+        frames = heard[0, 0].abs().sum(1).nonzero().flatten()
+        assert (frames.min() >= 4 * column - 12) and (frames.max() <= 4 * column + 3)
+
+
+@pytest.mark.parametrize(("name", "later"), [("gru-stream", False), ("gru-window", True)])
+def test_who_hears_what_comes_later(name: str, later: bool) -> None:
+    torch.manual_seed(0)
+    network = find_architecture(name).build(96, 40, 12).eval()
+    assert isinstance(network, GRUStream | GRUWindow)
+    features = torch.randn(1, 1, 96, 40)
+    changed = features.clone()
+    changed[:, :, 64:] += 1
+    with torch.no_grad():
+        before, after = (encoder_of(network).encode(each) for each in (features, changed))
+    assert before.shape == (1, network.width, 24)
+    moved = (before - after).abs().amax((0, 1)) > 1e-6  # (24,)
+    assert bool(moved[:12].any()) == later
+    assert moved[16:].all()

@@ -103,7 +103,7 @@ def test_inferences_fall_where_those_of_the_spotter_do(
     host.reset()
     posteriors = host.push(example)
     assert len(posteriors) == spotter.inferences
-    layout = Layout.of(source.metadata)
+    layout = Layout.of(source)
     ends = [layout.frontend.samples(layout.context) + row * layout.samples for row in range(len(posteriors))]
     events = PosteriorDecoder(source.metadata.labels, layout.samples, source.metadata.decoder).push(posteriors, ends)
     assert [(event.keyword, event.time) for event in events] == [(event.keyword, event.time) for event in expected]

@@ -8,9 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 
-from kws_stream import zoo
+from kws_stream import __version__, zoo
 from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.errors import KwsError
 
@@ -34,7 +33,7 @@ def run(name: str, command: Callable[[], int]) -> int:
 def parser(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the options that all commands share."""
     result = argparse.ArgumentParser(name, description=description)
-    result.add_argument("--version", action="version", version=f"%(prog)s {version('kws-stream')}")
+    result.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return result
 
 

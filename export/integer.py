@@ -24,7 +24,8 @@ INTEGER = (
     *("Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"),
 )
 """static: what onnxruntime computes in integers on a CPU. It would put 8 bits around normalisations and softmax, too,
-only to compute them in floats."""
+only to compute them in floats. What a streaming network keeps stays in floats, and so all but its weighted layers: a
+state that is rounded between two blocks would depend on where they were cut."""
 WEIGHTS = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
 """Seven bits: processors with AVX2 and without VNNI add two products in 16 bits, which products of 8 bits overflow."""
 DYNAMIC = ("Gemm", "LSTM", "MatMul")
@@ -75,7 +76,7 @@ def _quantize_static(prepared: Path, result: Path, features: Iterator[Floats]) -
         Contexts(graph, features),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
-        op_types_to_quantize=list(INTEGER),
+        op_types_to_quantize=[*WEIGHTED, "Relu"] if len(graph.input) > 1 else list(INTEGER),
         nodes_to_exclude=output_nodes(graph),
         **WEIGHTS,
     )

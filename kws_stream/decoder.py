@@ -47,21 +47,25 @@ class Scorer:
 
     def reset(self) -> None:
         """As good as new."""
-        self._recent: deque[Floats] = deque(maxlen=self._count)
+        self._recent = np.zeros((self._count, len(self.keywords)), np.float32)  # a ring, zeros where none is
+        self._rows: int = 0  # since the last gap
         self._last_end: int = 0
         self._speech: deque[tuple[int, float]] = deque()  # end and posterior of unknown, of what `_far` still reaches
 
     def push(self, posteriors: Floats, ends: Sequence[int]) -> Scores:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
         scores = Scores(np.empty((len(posteriors), len(self.keywords)), np.float32), np.zeros(len(posteriors), bool))
-        for row, (values, end) in enumerate(zip(posteriors[:, self._columns], ends, strict=True)):
+        for row, (values, end) in enumerate(zip(posteriors.take(self._columns, 1), ends, strict=True)):
             if end - self._last_end > self._stride:
-                self._recent.clear()
+                self._recent.fill(0)
+                self._rows = 0
                 scores.fresh[row] = True
             self._last_end = end
-            self._recent.append(values)
+            self._recent[self._rows % self._count] = values
+            self._rows += 1
             # (keywords,); cheaper than mean
-            scores.values[row] = np.add.reduce(list(self._recent)) / np.float32(len(self._recent))
+            np.add.reduce(self._recent, 0, out=scores.values[row])
+            scores.values[row] /= min(self._rows, self._count)
             if self._alone and (speech := self._speech_before(end, float(posteriors[row, self._unknown]))):
                 scores.values[row] = lowered(scores.values[row], self._alone * speech)
         return scores
@@ -99,11 +103,11 @@ class Trigger:
 
     def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
         """Scores, and the position at which each row was known -> the events they cause."""
-        events = []
-        loud = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
+        events: list[KeywordEvent] = []
+        loud = scores.values >= self._threshold  # (rows, keywords)
+        if not self._any_asleep and not loud.any():
+            return events  # nothing can fire, and nobody can wake
         for row, at in enumerate(decided):
-            if not loud[row] and not self._any_asleep:
-                continue  # nothing can fire, and nobody can wake
             score = scores.values[row]  # (keywords,)
             self._asleep &= (score >= self._release) & ~scores.fresh[row]
             resting = self._asleep | (at - self._last_event < self._refractory)

@@ -104,13 +104,14 @@ class KeywordModel:
         `states`: of each row, those that it goes on from: `initial`, or what an earlier call left. A streaming network
         takes whole strides, and answers after each; one that sees windows answers once, and leaves nothing.
         """
-        rows = [slice(row, row + 1) for row in range(len(features))] if self._alone else [slice(0, len(features))]
-        parts = [self._run(features[part], states[part]) for part in rows]
-        outputs = parts[0][0] if len(parts) == 1 else np.concatenate([outputs for outputs, _ in parts])
+        if self._alone and len(features) > 1:
+            rows = [self._run(features[row : row + 1], states[row : row + 1]) for row in range(len(features))]
+            outputs, left = np.concatenate([outputs for outputs, _ in rows]), [state for _, (state,) in rows]
+        else:
+            outputs, left = self._run(features, states)
         if outputs.ndim == 2:
             outputs = outputs[:, None]  # (batch, 1, labels)
-        posteriors: Floats = outputs if self.metadata.output == "softmax" else softmax(outputs)
-        return posteriors, [state for _, left in parts for state in left]
+        return outputs if self.metadata.output == "softmax" else softmax(outputs), left
 
     def _lead(self, features: Floats) -> Floats:
         """Contexts `(batch, frames, bins)` as a stream begins with them."""
@@ -121,7 +122,7 @@ class KeywordModel:
         """What the network gives, `(batch, labels)` or `(batch, answers, labels)`, and the states of each row."""
         feed = {self._input: features[:, None]}  # (batch, 1, frames, bins)
         if len(states) == 1:
-            feed.update(zip(self._states, states[0], strict=True))
+            feed |= zip(self._states, states[0], strict=True)
             outputs, *left = self._session.run(self._outputs, feed)
             return outputs, [tuple(left)]
         for name, *values in zip(self._states, *states, strict=True):
@@ -226,8 +227,9 @@ def golden_tolerance(metadata: ModelMetadata) -> float:
 
 def softmax(logits: Floats) -> Floats:
     """Over the labels, the last axis."""
-    exponentials: Floats = np.exp(logits - logits.max(-1, keepdims=True))
-    result: Floats = exponentials / exponentials.sum(-1, keepdims=True)
+    result: Floats = logits - np.maximum.reduce(logits, -1, keepdims=True)
+    np.exp(result, out=result)
+    result /= np.add.reduce(result, -1, keepdims=True)
     return result
 
 

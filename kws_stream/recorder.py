@@ -85,7 +85,7 @@ class EventRecorder:
         word = re.sub(r"\W+", "_", event.keyword)
         path = self.folder / f"{self._session}-{source}-{event.time:010.3f}-{word}{kind}.json"
         whole = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
-        with wave.open(str(path.with_suffix(".wav")), "wb") as file:
+        with path.with_suffix(".wav").open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(self._rate)

@@ -30,7 +30,7 @@ class Encoder(Protocol):
 def encoder_of(network: nn.Module) -> Encoder:
     """`network` as one that has an encoder; KwsError for any other."""
     if not isinstance(network, Encoder):
-        raise KwsError(f"{type(network).__name__} has no encoder that could learn phones; the compact networks have")
+        raise KwsError(f"{type(network).__name__} has no encoder that could learn phones; compact and gru-stream have")
     return network
 
 

@@ -22,6 +22,7 @@ from export.graph import GraphBuilder
 from export.host import PipelineHost
 from export.layout import Layout
 from export.pipeline import main
+from export.streaming import RENEWAL_STRIDES
 from kws_stream import FileSource, FrontendConfig, GateConfig, KeywordModel, KeywordSpotter, ModelError, zoo
 from kws_stream.decoder import PosteriorDecoder
 from kws_stream.frontend import StreamingLogMel, log_mel, to_float
@@ -29,6 +30,7 @@ from kws_stream.metadata import Golden
 from kws_stream.model import open_session
 from tests.conftest import EXAMPLE
 from tests.foreign import metadata, write_network
+from tests.streams import STREAMING, write_model
 from tests.test_streaming_law import BLOCKS, law, pushed
 
 Floats = NDArray[np.float32]
@@ -58,6 +60,26 @@ def host(name: str, folder: Path) -> PipelineHost:
 @pytest.fixture(scope="module")
 def source(name: str) -> KeywordModel:
     return KeywordModel.load(name)
+
+
+@pytest.mark.parametrize("network", STREAMING)
+def test_a_streaming_network_goes_on_and_is_renewed_as_in_python(
+    network: str, folder: Path, example: NDArray[np.int16]
+) -> None:
+    source = KeywordModel.load(write_model(network, folder / f"{network}-source.onnx"))
+    host = export(folder / f"{network}-source.onnx", folder / f"{network}.onnx")
+    blocks = [example[start : start + 1280] for start in range(560, len(example), 1280)]
+    for _ in range(2):  # the second time behind a reset
+        host.reset()
+        spotter = KeywordSpotter(source, gate=GateConfig(None))
+        for block in (example[:560], *blocks):
+            before = spotter.inferences
+            spotter.push(block)
+            found = host.push(block)
+            assert len(found) == spotter.inferences - before <= 1
+            if len(found):
+                np.testing.assert_allclose(found[0], spotter.posteriors, atol=LAW)
+    assert spotter.inferences > 3 * RENEWAL_STRIDES
 
 
 def recordings(folder: Path | None) -> Iterator[Floats]:

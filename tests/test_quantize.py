@@ -22,6 +22,7 @@ from models.dataset import Clip, fingerprint, list_clips
 from models.registry import find_architecture
 from models.task import KeywordTask
 from tests.corpus import write_corpus
+from tests.streams import write_model
 
 # torch's exporter warns of its own internals.
 pytestmark = [
@@ -151,6 +152,25 @@ def test_recurrent_networks(
     expected = source.predict(contexts)
     np.testing.assert_allclose(result.predict(contexts), expected, atol=0.01)
     assert np.ptp(expected, axis=0).max() > 0.02
+
+
+def test_a_streaming_network_goes_on_in_8_bits(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its convolutions have 8 bits, its recurrence has floats; blocks of any length give the same answers."""
+    source = KeywordModel.load(write_model("gru-stream", tmp_path / "source.onnx"))
+    result = quantize(tmp_path / "source.onnx", tmp_path / "m.onnx", corpus, "--clips", "8", "--max-loss", "100")
+    assert "no GRU of 8 bits" in capsys.readouterr().err
+    assert result.metadata.streaming == source.metadata.streaming
+    features = np.random.default_rng(0).normal(size=(1, 96, 40)).astype(np.float32)
+    whole, _ = result.answer(features, [result.initial])
+    states, parts = [result.initial], []
+    for start in range(0, 96, 8):
+        posteriors, states = result.answer(features[:, start : start + 8], states)
+        parts.append(posteriors)
+    np.testing.assert_allclose(np.concatenate(parts, 1), whole, atol=1e-5)
+    floats, _ = source.answer(features, [source.initial])
+    assert 1e-4 < np.abs(floats - whole).max() < 0.2
 
 
 def test_calibration_hears_every_label_and_as_many_speakers_as_it_can() -> None:

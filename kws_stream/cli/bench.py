@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kws_stream.cli import add_model, add_vad, gate_of, parser, run
 from kws_stream.cli.bench_comparison import add_comparison, compare, count, draw_comparison
 from kws_stream.cli.bench_pool import SECONDS, measure_pool
+from kws_stream.cli.memory import peak_rss_mb
 from kws_stream.config import GateConfig
 from kws_stream.errors import AudioError
 from kws_stream.model import KeywordModel
@@ -95,27 +96,36 @@ def measure(spotter: KeywordSpotter, samples: NDArray[np.int16], block: int) -> 
     return Cost(100 * cpu / seconds, float(p50), float(p99), seconds / clock, spotter.inferences / seconds)
 
 
-def startup_seconds(model: str) -> float:
-    """Import and load in a fresh interpreter, best of five, without the interpreter's own start."""
-    script = (
-        "import sys, time; t = time.perf_counter(); import kws_stream; "
-        "kws_stream.KeywordModel.load(sys.argv[1]); print(time.perf_counter() - t)"
-    )
-    run_once = [sys.executable, "-c", script, model]
-    return min(float(subprocess.run(run_once, capture_output=True, check=True).stdout) for _ in range(5))
+class Start(NamedTuple):
+    """What it takes to begin to listen, in an interpreter that does nothing else."""
+
+    seconds: float
+    """for import and load, without the interpreter's own start"""
+    rss_mb: float | None
+    """the largest memory until it has heard two seconds"""
 
 
-def peak_rss_mb() -> float | None:
-    """Largest resident memory of this process so far; None where the system does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, whose getrusage counts the process that started this one, too
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+START = """
+import sys, time
+begin = time.perf_counter()
+import kws_stream
+model = kws_stream.KeywordModel.load(sys.argv[1])
+seconds = time.perf_counter() - begin
+import json, numpy
+from kws_stream.cli.memory import peak_rss_mb
+spotter = kws_stream.KeywordSpotter(model, gate=kws_stream.GateConfig(mode=None))
+for _ in range(100):
+    spotter.push(numpy.zeros(model.metadata.frontend.sample_rate // 50, numpy.int16))
+print(json.dumps([seconds, peak_rss_mb()]))
+"""
+
+
+def measure_start(model: str) -> Start:
+    """The least of five."""
+    run_once = [sys.executable, "-c", START, model]
+    runs = [Start(*json.loads(subprocess.run(run_once, capture_output=True, check=True).stdout)) for _ in range(5)]
+    known = [run.rss_mb for run in runs if run.rss_mb is not None]
+    return Start(min(run.seconds for run in runs), min(known, default=None))
 
 
 def command(options: argparse.Namespace) -> int:
@@ -137,11 +147,11 @@ def command(options: argparse.Namespace) -> int:
     block = model.metadata.stride_frames * frontend.hop
     cost = measure(KeywordSpotter(model, gate=gate), samples, block)
     silence = measure(KeywordSpotter(model, gate=gate), np.zeros_like(samples), block)
-    rss = peak_rss_mb()
+    start = measure_start(options.model)
     figures: dict[str, float | None] = {name: round(value, 4) for name, value in cost._asdict().items()} | {
         "silence_cpu_percent": round(silence.cpu_percent, 4),
-        "startup_s": round(startup_seconds(options.model), 3),
-        "rss_mb": None if rss is None else round(rss, 1),
+        "startup_s": round(start.seconds, 3),
+        "rss_mb": None if start.rss_mb is None else round(start.rss_mb, 1),
         "hop_ms": 1000 * block / frontend.sample_rate,
         "seconds": len(samples) / frontend.sample_rate,
     }

@@ -1,6 +1,6 @@
 # From the recordings in KWS_DATA to the models that ship, three seeds each: `make zoo`, or `make compact` and its like for
 # one. SEEDS=0 trains the one that ships. A run that was stopped goes on where it was, and one that is complete is not repeated.
-ZOO := compact-large compact compact-tiny lightcnn
+ZOO := compact-large compact compact-tiny lightcnn gru-stream
 SEEDS := 0 1 2
 SYNTHETIC := runs/synthetic
 RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
@@ -63,9 +63,14 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
-# A streaming network (docs/adr/0011-streaming-networks.md); none ships yet.
-runs/gru-stream-%/done: $(TUTORS:%=%/done)
-	$(LEARN) gru-stream --epochs 120 --learning-rate 4e-3 $(TUTORED)
+# A streaming network (docs/adr/0011-streaming-networks.md), taught by the large one that ships, and its twin that sees windows.
+STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
+runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth
+	$(call STREAMED,stream)
+	touch $@
+
+runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth
+	$(call STREAMED,window)
 	touch $@
 
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one. All runs take the
@@ -115,11 +120,16 @@ runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/last.ckpt -o $@
 
 # The first seed ships; the others are in the card. No seed is chosen by its figures, and no epoch: the last one ends the cycle.
+# Where 8 bits win nothing, none ship (docs/adr/0007-int8.md).
 .SECONDEXPANSION:
 $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
-	$(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
-	$(BIN)/python -m export.card $@-int8 --test $(KWS_DATA)/speech_commands/test --write docs/models/$@-int8.md
+	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
+
+define EIGHT_BITS
+$(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands
+$(BIN)/python -m export.card $@-int8 --test $(KWS_DATA)/speech_commands/test --write docs/models/$@-int8.md
+endef

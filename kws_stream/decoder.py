@@ -107,7 +107,10 @@ class Trigger:
         loud = scores.values >= self._threshold  # (rows, keywords)
         if not self._any_asleep and not loud.any():
             return events  # nothing can fire, and nobody can wake
+        fires = loud.any(1).tolist()  # (rows,)
         for row, at in enumerate(decided):
+            if not fires[row] and not self._any_asleep:
+                continue
             score = scores.values[row]  # (keywords,)
             self._asleep &= (score >= self._release) & ~scores.fresh[row]
             resting = self._asleep | (at - self._last_event < self._refractory)

@@ -8,7 +8,6 @@ layer's. As in Arik et al. 2017 (1703.05390) for the order of layers, which ther
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -107,6 +106,3 @@ class GRUWindow(nn.Module):
 
 register("gru-stream", FrontendConfig(), frames=96)(GRUStream)
 register("gru-window", FrontendConfig(), frames=96)(GRUWindow)
-register("gru-stream-small", FrontendConfig(), frames=96)(
-    partial(GRUStream, widths=(16, 32, 48), joined=64, units=(96,))
-)

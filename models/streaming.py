@@ -106,8 +106,13 @@ class StreamingNetwork(nn.Module):
         encoded: Tensor = self.encoder(features).squeeze(3)
         return encoded
 
+    def answers(self, features: Tensor) -> Tensor:
+        """`(batch, 1, frames, bins)` -> `(batch, answers, labels)` logits: one for each stride that was heard."""
+        answers: Tensor = self.streamed()(features).squeeze(3).transpose(1, 2)
+        return answers
+
     def forward(self, features: Tensor) -> Tensor:
-        return self.streamed()(features)[:, :, -1, 0]  # (batch, labels) logits
+        return self.answers(features)[:, -1]  # (batch, labels) logits
 
     def streamed(self) -> nn.Sequential:
         """The layers that a stream is pushed through."""

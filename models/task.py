@@ -18,6 +18,8 @@ from models.bank import Example
 from models.frontend import Frontend
 from models.labels import LABELS
 from models.registry import find_architecture
+from models.rejection import rejection_loss
+from models.streaming import StreamingNetwork
 from models.transfer import TransferConfig, parameter_groups
 
 Loss = Literal["categorical", "binary"]
@@ -72,8 +74,14 @@ class KeywordTask(L.LightningModule):
         features = augment.crop(features.float(), self.frames).unsqueeze(1)
         features = (features - self.config.mean) / self.config.std
         features = augment.bend_spectrum(features, self.config.std, self.augmentation)
-        logits = self.network(features)
-        loss = self.measure_loss(logits.float(), targets)
+        if isinstance(self.network, StreamingNetwork):
+            answers = self.network.answers(features)  # (batch, answers, labels)
+            logits = answers[:, -1]
+            rejected = rejection_loss(answers, targets.argmax(1))
+            self._log("train/rejection", rejected, len(logits))
+        else:
+            logits, rejected = self.network(features), 0.0
+        loss = self.measure_loss(logits.float(), targets) + rejected
         self._log("train/loss", loss, len(logits))
         self._log("train/accuracy", _accuracy(logits, targets.argmax(1)), len(logits))
         return loss

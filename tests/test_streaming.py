@@ -19,7 +19,7 @@ from kws_stream.frontend import log_mel, to_float
 from models.calibration import Scaled
 from models.complexity import count_multiplies
 from models.registry import find_architecture
-from models.streaming import Memory, advance
+from models.streaming import Memory, Overlapping, advance
 from tests.foreign import metadata, write_network
 from tests.streams import STREAMING, exported, in_strides, task_of
 
@@ -125,6 +125,20 @@ def test_calibration_is_streamed_too(name: str) -> None:
     with torch.no_grad():
         plain, calibrated = step_of(task.network)(stream)[0], step_of(scaled)(stream)[0]
     torch.testing.assert_close(calibrated, plain / 1.7 + torch.tensor(shift), atol=1e-5, rtol=1e-5)
+
+
+def test_one_state_for_convolutions_that_overlap_is_as_good_as_one_for_each() -> None:
+    """But for the columns that reach in front of the stream: there it is features that are zero, and not maps."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, (4, 5), 2, (0, 2)), nn.ReLU(), nn.Conv2d(4, 3, (3, 20)), nn.ReLU()]
+    together, stream = Overlapping(*layers), noise(2, 12 * STRIDE)
+    assert together.overlap == 4 + 2 * 2 - 2
+    with torch.no_grad():
+        columns, memory = advance(nn.Sequential(together), stream, one := Memory()), one.kept
+        expected = advance(nn.Sequential(*layers), stream, each := Memory())
+    assert (len(memory), len(each.kept)) == (1, 2)
+    torch.testing.assert_close(columns[:, :, 3:], expected[:, :, 3:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together(stream), columns)
 
 
 def test_who_forgets_is_not_renewed() -> None:

@@ -1,4 +1,4 @@
-"""webrtcvad by itself: voice activity detection without keywords, the least that anything costs that listens all day."""
+"""webrtcvad by itself: voice activity without keywords, the least that anything costs that listens all day."""
 
 from __future__ import annotations
 

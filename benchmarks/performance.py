@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from kws_stream import GateConfig, KeywordModel, KeywordSpotter, zoo
 from kws_stream.cli import run
 from kws_stream.cli.bench import read_samples
-from kws_stream.cli.bench_comparison import Figures, compare, count, rows_of
+from kws_stream.cli.bench_comparison import Figures, compare, count, named_command, rows_of
 from kws_stream.decoder import PosteriorDecoder
 from kws_stream.frontend import StreamingLogMel
 from kws_stream.gate import SpeechGate
@@ -181,6 +181,9 @@ def write(
         ]
         for each in profiles
     ]
+    names = {each.name for each in profiles}
+    peers = [f"`{name}`" for name in figures if Path(name).stem not in names]
+    others = f" Other\nengines (`--peer`, benchmarks/peer_*.py): {', '.join(peers)}." if peers else ""
     versions = f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}"
     return f"""# Where the time goes
 
@@ -191,7 +194,7 @@ speech. Other machines differ; ratios within one run travel better than what the
 ## Side by side
 
 `kws-bench FILE --against ...`: in turns on one core, the best of {rounds} rounds; `in silence`: the same length of
-zeros, where the gate stays closed; `start`: import and load.
+zeros, where the gate stays closed; `start`: import and load; `replay`: a second at once, as a file is replayed.{others}
 
 {table(head, whole)}
 
@@ -221,7 +224,9 @@ million a second, beside what the network costs. Networks of 8 bits multiply fas
 def command(options: argparse.Namespace) -> int:
     """Measure, draw and write."""
     bench = [sys.executable, "-m", "kws_stream.cli.bench", options.file, "--json", "--model"]
-    figures = compare([(model, [*bench, model]) for model in options.models], options.rounds)
+    commands = [(model, [*bench, model]) for model in options.models]
+    commands += [(name, [*words, options.file]) for name, words in options.peer]
+    figures = compare(commands, options.rounds)
     rate = KeywordModel.load(options.models[0]).metadata.frontend.sample_rate
     samples = read_samples(options.file, rate)
     profiles = [profile(model, samples) for model in options.models]
@@ -240,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", default=[zoo.DEFAULT], metavar="M")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
     parser.add_argument("--rounds", type=count, default=3, metavar="N")
+    parser.add_argument("--peer", action="append", default=[], type=named_command, metavar="NAME=COMMAND")
     options = parser.parse_args(arguments)
     return run("performance.py", lambda: command(options))
 

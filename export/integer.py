@@ -33,7 +33,7 @@ DYNAMIC = ("Gemm", "LSTM", "MatMul")
 
 
 class Contexts(CalibrationDataReader):  # type: ignore[misc]
-    """Features `(frames, bins)` one by one, as onnxruntime asks for them, and states of zero for a streaming network."""
+    """Features `(frames, bins)` one by one, as onnxruntime asks for them, with states of zero where there are any."""
 
     def __init__(self, graph: onnx.GraphProto, features: Iterator[Floats]) -> None:
         name, *states = graph.input

@@ -40,8 +40,8 @@ def add_network(graph: GraphBuilder, layout: Layout, network: onnx.GraphProto, f
             kept = graph.add("Where", [begins, zero, f"state_{index}"], f"state_{index}/kept")
             graph.add("Reshape", [kept, graph.constant(f"state_{index}/shape", np.array(shape))], state)
         frames = _newest(graph, layout, frames, begins)
-    shape = graph.constant("shape", np.array([1, 1, -1, layout.frontend.bins]))
-    graph.add("Reshape", [frames, shape], features)
+    whole = graph.constant("shape", np.array([1, 1, -1, layout.frontend.bins]))
+    graph.add("Reshape", [frames, whole], features)
     graph.nodes.extend(network.node)
     graph.constants.extend(network.initializer)
     answers = network.output[0].name  # (1, labels), or (1, answers, labels) of a streaming network
@@ -65,9 +65,7 @@ def _newest(graph: GraphBuilder, layout: Layout, frames: str, begins: str) -> st
     return graph.add("Slice", [frames, start, end], "run")
 
 
-def keep(
-    graph: GraphBuilder, layout: Layout, network: onnx.GraphProto, heard: Mapping[str, str], count: str
-) -> None:
+def keep(graph: GraphBuilder, layout: Layout, network: onnx.GraphProto, heard: Mapping[str, str], count: str) -> None:
     """`next_state`: the ends of the samples and frames that were `heard`, the states that `network` left, the count."""
     kept = []
     for name, first in (("tail", layout.samples), ("past", layout.stride * layout.frontend.bins)):

@@ -107,7 +107,7 @@ class Trigger:
         loud = scores.values >= self._threshold  # (rows, keywords)
         if not self._any_asleep and not loud.any():
             return events  # nothing can fire, and nobody can wake
-        fires = loud.any(1).tolist()  # (rows,)
+        fires = np.any(loud, axis=1).tolist()  # (rows,)
         for row, at in enumerate(decided):
             if not fires[row] and not self._any_asleep:
                 continue

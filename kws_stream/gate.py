@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# What the module webrtcvad wraps. That reads the version of its package when it is imported, which takes longer and needs
-# more memory than all the rest of it.
+# What the module webrtcvad wraps. That reads the version of its package when it is imported, which takes longer and
+# needs more memory than all the rest of it.
 import _webrtcvad
 import numpy as np
 from numpy.typing import NDArray

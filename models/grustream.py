@@ -1,4 +1,4 @@
-"""A recurrent network of few nodes, made to run on a stream: a step of it costs what onnxruntime takes for a dozen nodes.
+"""A recurrent network of few nodes, made to run on a stream, and its twin that sees windows.
 
 The dispatch of a node costs more than the multiplies of so small a network. So a few convolutions, computed anew over
 the frames that they share with the block before, make a column for every 40 ms, and all of the memory is the recurrent

@@ -80,7 +80,7 @@ class KeywordTask(L.LightningModule):
             rejected = rejection_loss(answers, targets.argmax(1))
             self._log("train/rejection", rejected, len(logits))
         else:
-            logits, rejected = self.network(features), 0.0
+            logits, rejected = self.network(features), torch.zeros(())
         loss = self.measure_loss(logits.float(), targets) + rejected
         self._log("train/loss", loss, len(logits))
         self._log("train/accuracy", _accuracy(logits, targets.argmax(1)), len(logits))

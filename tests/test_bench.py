@@ -25,7 +25,8 @@ def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_all_figures_are_there() -> None:
     figures = json.loads(bench("--json", EXAMPLE).stdout)
-    wanted = {"cpu_percent", "p50_ms", "p99_ms", "realtime_factor", "startup_s", "rss_mb", "hop_ms"}
+    wanted = {"cpu_percent", "p50_ms", "p99_ms", "realtime_factor", "replay_realtime_factor"}
+    wanted |= {"startup_s", "rss_mb", "hop_ms"}
     assert wanted <= set(figures)
     assert all(figures[name] > 0 for name in wanted)
     assert figures["hop_ms"] == 80

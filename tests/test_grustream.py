@@ -33,7 +33,8 @@ def test_a_column_hears_sixteen_frames() -> None:
     for column in range(3, 10):
         (heard,) = torch.autograd.grad(columns(features)[0, :, column].sum(), features)
         frames = heard[0, 0].abs().sum(1).nonzero().flatten()
-        assert (frames.min() >= 4 * column - 12) and (frames.max() <= 4 * column + 3)
+        assert frames.min() >= 4 * column - 12
+        assert frames.max() <= 4 * column + 3
 
 
 @pytest.mark.parametrize(("name", "later"), [("gru-stream", False), ("gru-window", True)])

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -147,9 +146,11 @@ def command(options: argparse.Namespace) -> int:
     block = model.metadata.stride_frames * frontend.hop
     cost = measure(KeywordSpotter(model, gate=gate), samples, block)
     silence = measure(KeywordSpotter(model, gate=gate), np.zeros_like(samples), block)
+    replay = measure(KeywordSpotter(model, gate=gate), samples, frontend.sample_rate)  # a second at once, as of a file
     start = measure_start(options.model)
     figures: dict[str, float | None] = {name: round(value, 4) for name, value in cost._asdict().items()} | {
         "silence_cpu_percent": round(silence.cpu_percent, 4),
+        "replay_realtime_factor": round(replay.realtime_factor, 1),
         "startup_s": round(start.seconds, 3),
         "rss_mb": None if start.rss_mb is None else round(start.rss_mb, 1),
         "hop_ms": 1000 * block / frontend.sample_rate,

@@ -18,6 +18,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "p50_ms": ("p50 ms", ".3f"),
     "p99_ms": ("p99 ms", ".3f"),
     "silence_cpu_percent": ("in silence %", ".3f"),
+    "replay_realtime_factor": ("replay, times real time", ".0f"),
     "rss_mb": ("RSS MB", ".0f"),
     "startup_s": ("start s", ".2f"),
     "hop_ms": ("hop ms", ".0f"),
@@ -25,7 +26,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "pool_p99_ms": ("p99 ms of a pool", ".1f"),
 }
 """figure -> its heading and format"""
-MORE_IS_BETTER = ("realtime_factor", "pool_realtime_factor", "pool_streams_per_core")
+MORE_IS_BETTER = ("realtime_factor", "replay_realtime_factor", "pool_realtime_factor", "pool_streams_per_core")
 
 
 def count(text: str) -> int:

@@ -105,8 +105,9 @@ def test_each_frame_is_given_once(name: str, noisy: NDArray[np.float32], monkeyp
 
 
 def test_a_renewed_network_knows_the_last_context_alone(noisy: NDArray[np.float32]) -> None:
-    """And the first answer of a stream is that of its first context."""
-    model = exported("gru-stream")
+    """And the first answer of a stream is that of its first context. A trained network: an untrained one remembers
+    little."""
+    model = KeywordModel.load("gru-stream")
     features = log_mel(noisy, model.metadata.frontend)
     context = model.metadata.context_frames
     answers = heard(model, noisy, OPEN).answers

@@ -26,6 +26,8 @@ THROATS := vocal_tract=0.1
 EXPORT = $(BIN)/python -m export $(POINT)
 POINT := --threshold 0.9 --release 0.45
 lightcnn runs/lightcnn-%/model.onnx: POINT := --unknown-ratio 2 --threshold 0.8 --release 0.4
+# It holds a word for as long as a window would see it, whatever the gate does meanwhile.
+gru-stream runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200
 
 .PHONY: zoo $(ZOO)
 .SECONDARY:

@@ -34,6 +34,9 @@ class Layout:
     renewal: int | None = None
     """strides after which a streaming network begins anew"""
 
+    lead_in: int = 0
+    """frames in front of the context that it hears first then"""
+
     @classmethod
     def of(cls, model: KeywordModel) -> Layout:
         """The layout for a model; ModelError when its contexts do not overlap, so that nothing could be kept."""
@@ -50,6 +53,7 @@ class Layout:
             tuple(state.shape for state in model.initial),
             metadata.lead_frames,
             metadata.streaming.renewal_strides if metadata.streaming else None,
+            metadata.streaming.lead_in_strides * metadata.stride_frames if metadata.streaming else 0,
         )
 
     @property
@@ -70,19 +74,29 @@ class Layout:
     @property
     def most(self) -> int:
         """The count of strides that is not exceeded, so that it stays exact: of a network that sees windows it stops
-        there, and of one that goes on behind its beginning; of one that is renewed it goes back to `fill`."""
+        there, and of one that goes on behind its beginning; of one that is renewed it goes back to `renewed`."""
         if self.renewal:
-            return self.fill + self.renewal - 1
+            return self.renewed + self.renewal - 1
         return self.fill + 1 if self.states else self.fill
+
+    @property
+    def renewed(self) -> int:
+        """The count at which a streaming network begins anew; at `fill` it begins, and has no lead-in yet."""
+        return self.fill + (self.renewal or 0)
+
+    @property
+    def history(self) -> int:
+        """Frames with which a run begins."""
+        return self.context + self.lead_in
 
     @property
     def parts(self) -> dict[str, int]:
         """Values in each part of the state, in order: the samples that the next frames begin with, the frames that
-        the next context begins with (`(frames, bins)`, row by row), what a streaming network keeps, and the strides
+        the next run may begin with (`(frames, bins)`, row by row), what a streaming network keeps, and the strides
         heard, counted up to `most`."""
         return {
             "tail": self.frontend.window - self.frontend.hop,
-            "past": (self.context - self.stride) * self.frontend.bins,
+            "past": (self.history - self.stride) * self.frontend.bins,
             **{f"state_{index}": prod(shape) for index, shape in enumerate(self.states)},
             "heard": 1,
         }

@@ -19,7 +19,8 @@ def count_strides(graph: GraphBuilder, layout: Layout) -> str:
     )
     counted = graph.add("Add", ["heard", one], "counted")
     if layout.renewal:
-        count = graph.add("Where", [graph.add("Greater", [counted, most], "renewed"), fill, counted], "count")
+        renewed = graph.constant("renewed", np.float32(layout.renewed))
+        count = graph.add("Where", [graph.add("Greater", [counted, most], "over"), renewed, counted], "count")
     else:
         count = graph.add("Min", [counted, most], "count")
     graph.add("GreaterOrEqual", [count, fill], "ready")
@@ -27,19 +28,22 @@ def count_strides(graph: GraphBuilder, layout: Layout) -> str:
 
 
 def add_network(graph: GraphBuilder, layout: Layout, network: onnx.GraphProto, frames: str, count: str) -> str:
-    """The nodes of `network` on `frames` `(context * bins,)`; the name of its answer, `(1, labels)`.
+    """The nodes of `network` on `frames` `(history * bins,)`; the name of its answer, `(1, labels)`.
 
-    A streaming network begins with the whole context, from states of zero, where a run begins (ADR 11); elsewhere it is
-    given the newest stride, and goes on from its states. Both are the same nodes: they take any number of strides.
+    A streaming network begins with the whole context, and its lead-in, from states of zero, where a run begins
+    (ADR 11); elsewhere it is given the newest stride, and goes on from its states. Both are the same nodes: they take
+    any number of strides.
     """
     features, *states = (value.name for value in network.input)
     if layout.states:
-        begins = graph.add("Equal", [count, "fill"], "begins")  # (1,)
+        begins = first = graph.add("Equal", [count, "fill"], "first")  # (1,)
+        if layout.renewal:
+            begins = graph.add("Or", [first, graph.add("Equal", [count, "renewed"], "again")], "begins")
         zero = graph.constant("zero", np.float32(0))
         for index, (state, shape) in enumerate(zip(states, layout.states, strict=True)):
             kept = graph.add("Where", [begins, zero, f"state_{index}"], f"state_{index}/kept")
             graph.add("Reshape", [kept, graph.constant(f"state_{index}/shape", np.array(shape))], state)
-        frames = _newest(graph, layout, frames, begins)
+        frames = _newest(graph, layout, frames, first, begins)
     whole = graph.constant("shape", np.array([1, 1, -1, layout.frontend.bins]))
     graph.add("Reshape", [frames, whole], features)
     graph.nodes.extend(network.node)
@@ -50,18 +54,23 @@ def add_network(graph: GraphBuilder, layout: Layout, network: onnx.GraphProto, f
     return answers
 
 
-def _newest(graph: GraphBuilder, layout: Layout, frames: str, begins: str) -> str:
-    """The whole context behind its zeros, or the newest stride of it."""
+def _newest(graph: GraphBuilder, layout: Layout, frames: str, first: str, begins: str) -> str:
+    """The first context, all that is kept, or the newest stride of it; behind zeros, where a network takes those."""
     bins = layout.frontend.bins
     if layout.lead_frames:
         zeros = graph.constant("lead", np.zeros(layout.lead_frames * bins, np.float32))
         frames = graph.add("Concat", [zeros, frames], "led", axis=0)
-    stop = (layout.lead_frames + layout.context) * bins
-    whole, newest, end = (
+    stop = (layout.lead_frames + layout.history) * bins
+    whole, context, newest, end = (
         graph.constant(f"run/{name}", np.array([value]))
-        for name, value in (("whole", 0), ("newest", stop - layout.stride * bins), ("end", stop))
+        for name, value in (
+            ("whole", 0),
+            ("context", layout.lead_in * bins),
+            ("newest", stop - layout.stride * bins),
+            ("end", stop),
+        )
     )
-    start = graph.add("Where", [begins, whole, newest], "run/start")
+    start = graph.add("Where", [first, context, graph.add("Where", [begins, whole, newest], "run/later")], "run/start")
     return graph.add("Slice", [frames, start, end], "run")
 
 

@@ -18,6 +18,8 @@ from models.task import KeywordTask
 
 RENEWAL_STRIDES = 25
 """between two renewals of a recurrent network: 2 s, so that it never hears much longer than in training"""
+LEAD_IN_STRIDES = 12
+"""a second in front of the context with which it is renewed"""
 
 
 def step_of(network: nn.Module) -> Step:
@@ -31,7 +33,7 @@ def streaming_metadata(step: Step, metadata: ModelMetadata) -> ModelMetadata:
     return replace(
         metadata,
         training={**metadata.training, "multiplies": multiplies},
-        streaming=Streaming(None if step.forgets else RENEWAL_STRIDES),
+        streaming=Streaming(None) if step.forgets else Streaming(RENEWAL_STRIDES, LEAD_IN_STRIDES),
     )
 
 

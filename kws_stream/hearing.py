@@ -44,8 +44,8 @@ class Hearing:
 
     A network that sees windows is given each context whole. A streaming one is given every frame once, as long as its
     answers follow on each other. Where some were left out, or where it is to be renewed, it begins anew with the frames
-    of a context, whose answers but the last do not count. Renewals have fixed places in the stream, so that an answer
-    depends on the same frames whether those in front of it were wanted or not.
+    of a context, and of a lead-in where it needs one; answers to them but the last do not count. Renewals have fixed
+    places in the stream, so that an answer depends on the same frames whether those in front of it were wanted or not.
     """
 
     def __init__(self, metadata: ModelMetadata) -> None:
@@ -55,6 +55,8 @@ class Hearing:
         self._lead = metadata.lead_frames
         self._streaming = metadata.streaming is not None
         renewal = metadata.streaming.renewal_strides if metadata.streaming else None
+        lead_in = metadata.streaming.lead_in_strides if metadata.streaming else 0
+        self._history = self._context + self._stride * lead_in  # frames with which a run begins
         self._renewal = self._stride * (renewal or 1)  # frames between two places where a run may begin
         self._forgets = renewal is None
         self.reset()
@@ -100,7 +102,7 @@ class Hearing:
             follows = self._reached == answer.stop - self._stride and (self._forgets or self._begun == begin)
             if not follows:
                 self._begun = begin
-                runs.append((begin - self._context, True, [answer]))
+                runs.append((max(0, begin - self._history), True, [answer]))
             elif runs:
                 runs[-1][2].append(answer)
             else:
@@ -110,7 +112,7 @@ class Hearing:
 
     def forget(self, stop: int) -> None:
         """Drop the frames that no answer at `stop` or later needs."""
-        needless = min(self._beginning(stop) - self._context - self._dropped, self.kept)
+        needless = min(self._beginning(stop) - self._history - self._dropped, self.kept)
         if needless > 0:
             self._start += needless
             self._dropped += needless

@@ -50,6 +50,10 @@ class Streaming:
     """Every so many strides since the first answer, it begins anew with the last context; None for a network that
     forgets by itself what lies before the context."""
 
+    lead_in_strides: int = 0
+    """Strides in front of that context which it hears first, as far as the stream has them: it might else begin in the
+    middle of a word, and take its end for another."""
+
 
 @dataclass(frozen=True)
 class ModelMetadata:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from export.streaming import RENEWAL_STRIDES
+from export.streaming import LEAD_IN_STRIDES, RENEWAL_STRIDES
 from kws_stream import GateConfig, KeywordModel, ModelError, SpotterPool
 from kws_stream.frontend import log_mel, to_float
 from tests.streams import STREAMING, Chronicle, assert_same, exported
@@ -99,24 +99,29 @@ def test_each_frame_is_given_once(name: str, noisy: NDArray[np.float32], monkeyp
     lead = model.metadata.lead_frames
     expected = lead + model.metadata.context_frames + 8 * (spotter.inferences - 1)
     renewals = spotter.beginnings - 1
-    # In place of a stride, a whole context.
-    assert frames == expected + renewals * (model.metadata.context_frames - 8)
+    # In place of a stride, a whole context and its lead-in.
+    assert frames == expected + renewals * (model.metadata.context_frames + 8 * LEAD_IN_STRIDES - 8)
     assert renewals == (spotter.inferences - 1) // RENEWAL_STRIDES * (name == "gru-stream")
 
 
-def test_a_renewed_network_knows_the_last_context_alone(noisy: NDArray[np.float32]) -> None:
+def test_a_renewed_network_knows_a_lead_in_and_the_last_context_alone(noisy: NDArray[np.float32]) -> None:
     """And the first answer of a stream is that of its first context. A trained network: an untrained one remembers
     little."""
     model = KeywordModel.load("gru-stream")
     features = log_mel(noisy, model.metadata.frontend)
     context = model.metadata.context_frames
     answers = heard(model, noisy, OPEN).answers
+
+    def alone(stop: int) -> NDArray[np.float32]:
+        start = max(0, stop - context - 8 * LEAD_IN_STRIDES)
+        posteriors, _ = model.answer(features[None, start:stop], [model.initial])
+        return posteriors[0, -1]
+
     for stop in (context, context + 8 * RENEWAL_STRIDES, context + 16 * RENEWAL_STRIDES):
-        expected = model.predict(features[None, stop - context : stop])[0]
-        np.testing.assert_allclose(answers[(stop - 1) * HOP + 400], expected, atol=1e-5)
-    between = context + 8 * (RENEWAL_STRIDES // 2)  # there, it remembers more
-    alone = model.predict(features[None, between - context : between])[0]
-    assert np.abs(answers[(between - 1) * HOP + 400] - alone).max() > 1e-4
+        np.testing.assert_allclose(answers[(stop - 1) * HOP + 400], alone(stop), atol=1e-5)
+    # In front of the next one, it remembers more.
+    last = context + 8 * (2 * RENEWAL_STRIDES - 1)
+    assert np.abs(answers[(last - 1) * HOP + 400] - alone(last)).max() > 1e-6
 
 
 @every_gate

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,8 +18,6 @@ import torch
 from export.__main__ import UNKNOWN_RATIO, main
 from export.golden import golden_samples
 from export.onnx import update_checksums
-from export.pipeline import main as pipeline
-from export.quantize import main as quantize
 from kws_stream import GateConfig, KeywordModel, KeywordSpotter
 from kws_stream.evaluation import expected_calibration_error
 from models.batches import MixtureConfig, load_validation, to_tensor
@@ -155,17 +152,6 @@ def test_every_command_runs_a_streaming_model(streaming_file: Path, corpus: Path
     spotter = KeywordSpotter(KeywordModel.load(streaming_file), gate=GateConfig(None))
     samples, _ = soundfile.read(EXAMPLE, dtype="int16")
     assert [event["time"] for event in events] == pytest.approx([event.time for event in spotter.push(samples)])
-
-
-@pytest.mark.parametrize("command", [pipeline, quantize])
-def test_what_takes_windows_refuses_a_streaming_model(
-    command: Callable[[list[str]], int], streaming_file: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = streaming_file.with_name("other.onnx")
-    data = ["--data", str(corpus)] if command is quantize else []
-    assert command([str(streaming_file), "-o", str(output), *data]) == 1
-    assert "sees windows" in (error := capsys.readouterr().err) or "see windows" in error
-    assert not output.exists()
 
 
 def test_the_logits_are_divided_by_the_temperature_of_the_clips(corpus: Path, tmp_path: Path) -> None:

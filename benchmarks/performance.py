@@ -181,8 +181,7 @@ def write(
         ]
         for each in profiles
     ]
-    names = {each.name for each in profiles}
-    peers = [f"`{name}`" for name in figures if Path(name).stem not in names]
+    peers = list(figures)[len(profiles) :]
     others = f" Other\nengines (`--peer`, benchmarks/peer_*.py): {', '.join(peers)}." if peers else ""
     versions = f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}"
     return f"""# Where the time goes

@@ -45,7 +45,7 @@ def serve(options: argparse.Namespace, core: int) -> Served:
     model = KeywordModel.load(options.model)
     rate = model.metadata.frontend.sample_rate
     block = model.metadata.stride_frames * model.metadata.frontend.hop
-    pool = SpotterPool(model, gate=GateConfig(mode=None) if options.vad is None else GateConfig(mode=options.vad))
+    pool = SpotterPool(model, gate=GateConfig(mode=options.vad))
     streams = len(range(core, options.streams, options.cores))
     for stream in range(streams):
         pool.add(stream)
@@ -53,7 +53,7 @@ def serve(options: argparse.Namespace, core: int) -> Served:
     warm_up = WARM_UP_SECONDS * rate // block
     for number, warm in enumerate(islice(blocks, warm_up)):  # they do not all begin at once, nor are renewed at once
         pool.push({stream: samples for stream, samples in warm.items() if stream % warm_up <= number})
-    pool.inferences, delays = 0, []
+    inferences, delays = pool.inferences, []
     cpu, begin = time.process_time(), time.perf_counter()
     for number, pushed in enumerate(islice(blocks, round(options.seconds * rate / block))):
         arrival = begin + number * block / rate
@@ -61,7 +61,7 @@ def serve(options: argparse.Namespace, core: int) -> Served:
         pool.push(pushed)
         delays.append(1000 * (time.perf_counter() - arrival))
     cpu, clock = time.process_time() - cpu, time.perf_counter() - begin
-    return Served(100 * cpu / clock, delays, pool.inferences)
+    return Served(100 * cpu / clock, delays, pool.inferences - inferences)
 
 
 def command(options: argparse.Namespace) -> int:

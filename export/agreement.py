@@ -60,7 +60,7 @@ def compare(host: PipelineHost, source: KeywordModel, samples: Floats) -> Agreem
         if len(found):
             end = layout.context + (spotter.inferences - 1) * layout.stride  # frames
             past = host.state[first : first + layout.parts["past"]].reshape(-1, layout.frontend.bins)
-            known = min(end, layout.context - layout.stride)  # in front of the first context lie a host's zeros
+            known = min(end, len(past))  # in front of the stream lie a host's zeros
             of_features = np.abs(past[-known:] - features[end - known : end]).max()
             differences.append((of_features, np.abs(found - spotter.posteriors).max()))
     of_features, of_posteriors = np.max(differences, axis=0)

@@ -33,7 +33,7 @@ DYNAMIC = ("Gemm", "LSTM", "MatMul")
 
 
 class Contexts(CalibrationDataReader):  # type: ignore[misc]
-    """Features `(frames, bins)` one by one, as onnxruntime asks for them, with states of zero where there are any."""
+    """Features `(1, frames, bins)` as onnxruntime asks for them, with states of zero where there are any."""
 
     def __init__(self, graph: onnx.GraphProto, features: Iterator[Floats]) -> None:
         name, *states = graph.input
@@ -45,7 +45,7 @@ class Contexts(CalibrationDataReader):  # type: ignore[misc]
 
     def get_next(self) -> dict[str, Floats] | None:
         context = next(self.features, None)
-        return None if context is None else {self.name: context[None, None], **self.states}  # (1, 1, frames, bins)
+        return None if context is None else {self.name: context[None], **self.states}  # (1, 1, frames, bins)
 
 
 def quantize_graph(source: Path, features: Iterator[Floats], method: str) -> onnx.ModelProto:

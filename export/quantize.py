@@ -144,8 +144,7 @@ def quantize(options: argparse.Namespace) -> None:
         raise ModelError(f"{path}: has 8 bits already; quantise the model that it was made from")
     clips = choose_clips(list_clips(options.data, "train"), options.clips)
     validation = load(options.data)
-    lead = ((metadata.lead_frames, 0), (0, 0))
-    features = (np.pad(source.features(read_mono(clip.path)), lead) for clip in clips)
+    features = (source.begun(source.features(read_mono(clip.path))[None]) for clip in clips)
     model = quantize_graph(path, features, options.method)
     share = integer_share(model)
     if share < 0.5:

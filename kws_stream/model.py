@@ -94,7 +94,7 @@ class KeywordModel:
 
         Of a streaming network, they are its last answer to a stream that begins with the context.
         """
-        posteriors, _ = self.answer(self._lead(features), [self.initial] * len(features))
+        posteriors, _ = self.answer(self.begun(features), [self.initial] * len(features))
         last: Floats = posteriors[:, -1]
         return last
 
@@ -113,8 +113,8 @@ class KeywordModel:
             outputs = outputs[:, None]  # (batch, 1, labels)
         return outputs if self.metadata.output == "softmax" else softmax(outputs), left
 
-    def _lead(self, features: Floats) -> Floats:
-        """Contexts `(batch, frames, bins)` as a stream begins with them."""
+    def begun(self, features: Floats) -> Floats:
+        """Contexts `(batch, frames, bins)` as a stream begins with them: in whole strides, for a streaming network."""
         lead = self.metadata.lead_frames
         return np.pad(features, ((0, 0), (lead, 0), (0, 0))) if lead else features
 
@@ -154,7 +154,7 @@ class KeywordModel:
         states = [self.initial] * len(features)
         if self.metadata.streaming is None:
             return self._run(features, states)[0]
-        features, stride = self._lead(features), self.metadata.stride_frames
+        features, stride = self.begun(features), self.metadata.stride_frames
         for start in range(0, features.shape[1], stride):
             outputs, states = self._run(features[:, start : start + stride], states)
         last: Floats = outputs[:, -1]

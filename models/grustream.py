@@ -7,8 +7,6 @@ layer's. As in Arik et al. 2017 (1703.05390) for the order of layers, which ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -23,6 +21,10 @@ from models.streaming import Overlapping, StreamingNetwork
 
 COLUMNS = 2
 """in each stride"""
+WIDTHS = (24, 48, 64)
+"""channels of the convolutions, of which each halves the bins"""
+JOINED = 96
+"""channels of a column"""
 
 
 def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
@@ -30,43 +32,29 @@ def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
     return convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()
 
 
-def hear_columns(bins: int, widths: Sequence[int], joined: int) -> Overlapping:
-    """`(batch, 1, frames, bins)` -> `(batch, joined, frames / 4, 1)`: 16 frames in each column.
+def hear_columns(bins: int) -> Overlapping:
+    """`(batch, 1, frames, bins)` -> `(batch, JOINED, frames / 4, 1)`: 16 frames in each column.
 
-    Each convolution halves the bins; the last joins what is left of them, because a vowel is known by where its
-    formants lie.
+    The last convolution joins what is left of the bins, because a vowel is known by where its formants lie.
     """
-    first, second, third = widths
+    first, second, third = WIDTHS
     height = -(-bins // 8)
     return Overlapping(
         *normalised(nn.Conv2d(1, first, (4, 5), 2, (0, 2), bias=False)),  # (batch, first, frames / 2, bins / 2)
         *normalised(nn.Conv2d(first, second, 3, 2, (0, 1), bias=False)),  # (batch, second, frames / 4, bins / 4)
         *normalised(nn.Conv2d(second, third, 3, (1, 2), (0, 1), bias=False)),  # (batch, third, frames / 4, bins / 8)
-        *normalised(nn.Conv2d(third, joined, (1, height), bias=False)),
+        *normalised(nn.Conv2d(third, JOINED, (1, height), bias=False)),
     )
 
 
 class GRUStream(StreamingNetwork):
     """Columns heard, recurrence over them, and an answer from its states in each stride."""
 
-    def __init__(
-        self,
-        frames: int,
-        bins: int,
-        labels: int,
-        widths: Sequence[int] = (24, 48, 64),
-        joined: int = 96,
-        units: Sequence[int] = (128,),
-        dropout: float = 0.1,
-    ) -> None:
-        sizes = (joined, *units)
+    def __init__(self, frames: int, bins: int, labels: int, units: int = 128, dropout: float = 0.1) -> None:
         super().__init__(
-            nn.Sequential(
-                hear_columns(bins, widths, joined),
-                *(Recurrent(inputs, outputs) for inputs, outputs in pairwise(sizes)),
-            ),
-            sizes[-1],
-            nn.Sequential(nn.Dropout(dropout), nn.Conv2d(sizes[-1], labels, (COLUMNS, 1), (COLUMNS, 1))),
+            nn.Sequential(hear_columns(bins), Recurrent(JOINED, units)),
+            units,
+            nn.Sequential(nn.Dropout(dropout), nn.Conv2d(units, labels, (COLUMNS, 1), (COLUMNS, 1))),
         )
 
 
@@ -76,27 +64,18 @@ class GRUWindow(nn.Module):
 
     ENCODER: ClassVar[tuple[str, ...]] = ("columns", "recurrence")
 
-    def __init__(
-        self,
-        frames: int,
-        bins: int,
-        labels: int,
-        widths: Sequence[int] = (24, 48, 64),
-        joined: int = 96,
-        units: int = 80,
-        dropout: float = 0.1,
-    ) -> None:
+    def __init__(self, frames: int, bins: int, labels: int, units: int = 80, dropout: float = 0.1) -> None:
         super().__init__()
         self.width = 2 * units
-        self.columns = hear_columns(bins, widths, joined)
-        self.recurrence = GRU(joined, units, bidirectional=True)
+        self.columns = hear_columns(bins)
+        self.recurrence = GRU(JOINED, units, bidirectional=True)
         self.pool = AveragePool()
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.width, labels))
 
     def encode(self, features: Tensor) -> Tensor:
         """`(batch, 1, frames, bins)` -> `(batch, width, frames / 4)`."""
         front, behind = -(-self.columns.overlap // 2), self.columns.overlap // 2
-        columns = self.columns.continued(functional.pad(features, (0, 0, front, behind)))  # (batch, joined, columns, 1)
+        columns = self.columns.continued(functional.pad(features, (0, 0, front, behind)))  # (batch, JOINED, columns, 1)
         encoded: Tensor = self.recurrence(columns.squeeze(3).mT).mT
         return encoded
 

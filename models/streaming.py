@@ -108,7 +108,7 @@ class StreamingNetwork(nn.Module):
 
     def answers(self, features: Tensor) -> Tensor:
         """`(batch, 1, frames, bins)` -> `(batch, answers, labels)` logits: one for each stride that was heard."""
-        answers: Tensor = self.streamed()(features).squeeze(3).transpose(1, 2)
+        answers: Tensor = self.classifier(self.encoder(features)).squeeze(3).transpose(1, 2)
         return answers
 
     def forward(self, features: Tensor) -> Tensor:

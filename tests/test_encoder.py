@@ -27,9 +27,10 @@ def test_time_is_left_in_what_an_encoder_gives(frames: int) -> None:
 
 @pytest.mark.parametrize("name", ["gru-stream", "gru-window"])
 def test_those_of_recurrent_networks_remember(name: str) -> None:
-    encoder = encoder_of(find_architecture(name).build(96, 40, 12))
+    network = find_architecture(name).build(96, 40, 12)
+    encoder = encoder_of(network)
     assert encoder.encode(torch.zeros(2, 1, 336, 40)).shape == (2, encoder.width, 84)
-    assert any("weight_hh" in tensor for tensor in encoder_weights(encoder))  # type: ignore[arg-type]  # a Module, too
+    assert any("weight_hh" in tensor for tensor in encoder_weights(network))
 
 
 def test_the_encoder_is_all_but_pool_and_classifier() -> None:

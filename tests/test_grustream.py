@@ -25,7 +25,7 @@ def test_the_parameters_by_hand() -> None:
 
 
 def test_a_column_hears_sixteen_frames() -> None:
-    columns = hear_columns(40, (24, 48, 64), 96).eval()
+    columns = hear_columns(40).eval()
     assert columns.overlap == 12
     features = torch.rand(1, 1, 40, 40).requires_grad_()
     with torch.no_grad():

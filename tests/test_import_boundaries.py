@@ -25,7 +25,6 @@ def test_importing_the_runtime_brings_in_no_heavy_library(module: str) -> None:
 
 
 def test_who_listens_does_not_wait_for_what_files_and_packages_need() -> None:
-    """A tenth of the start, and of what `import` takes of the memory."""
     assert {"soundfile", "importlib.metadata", "webrtcvad"}.isdisjoint(loaded_with("kws_stream.cli.listen"))
 
 

@@ -122,16 +122,11 @@ runs/%/model.onnx: runs/%/done
 	$(EXPORT) $(@D)/last.ckpt -o $@
 
 # The first seed ships; the others are in the card. No seed is chosen by its figures, and no epoch: the last one ends the cycle.
-# Where 8 bits win nothing, none ship (docs/adr/0007-int8.md).
 .SECONDEXPANSION:
 $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
+	$(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
-	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
+	$(BIN)/python -m export.card $@-int8 --test $(KWS_DATA)/speech_commands/test --write docs/models/$@-int8.md
 	$(BIN)/python -m export.card --zoo
-
-define EIGHT_BITS
-$(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands
-$(BIN)/python -m export.card $@-int8 --test $(KWS_DATA)/speech_commands/test --write docs/models/$@-int8.md
-endef

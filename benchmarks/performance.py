@@ -31,14 +31,14 @@ from kws_stream.cli import run
 from kws_stream.cli.bench import read_samples
 from kws_stream.cli.bench_comparison import Figures, compare, count, named_command, rows_of
 from kws_stream.decoder import PosteriorDecoder
-from kws_stream.frontend import StreamingLogMel
+from kws_stream.frontend import LogMel
 from kws_stream.gate import SpeechGate
 from kws_stream.model import session_options
 from models.markdown import table
 
 PARTS = {
     "gate": (SpeechGate, "push"),
-    "features": (StreamingLogMel, "push"),
+    "features": (LogMel, "__call__"),
     "network": (KeywordModel, "answer"),
     "decoder": (PosteriorDecoder, "push"),
 }

@@ -36,37 +36,51 @@ def to_float(samples: NDArray[np.generic]) -> Floats:
     return floats
 
 
+class LogMel:
+    """The features of one configuration: whole frames of a signal, or of a piece of one."""
+
+    def __init__(self, config: FrontendConfig | None = None) -> None:
+        self.config = config = config or FrontendConfig()
+        self._window_length, self._hop = config.window, config.hop
+        self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)  # float64
+        self._filters = mel_filters(config) if config.kind == "log_mel" else None
+        self._floor, self._mean, self._std = (np.float32(value) for value in (config.floor, config.mean, config.std))
+
+    def __call__(self, samples: Floats) -> Floats:
+        """`(n,)` samples in [-1, 1) -> `(frames, bins)`, as `log_mel`."""
+        count = (len(samples) - self._window_length) // self._hop + 1
+        if count <= 0:
+            return np.empty((0, self.config.bins), np.float32)
+        samples = np.ascontiguousarray(samples, np.float32)
+        # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
+        strided: Floats = np.ndarray((count, self._window_length), np.float32, samples, strides=(4 * self._hop, 4))
+        # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
+        spectrum = np.fft.rfft(strided * self._window)  # (frames, window) -> (frames, window // 2 + 1)
+        power: Floats = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+        if self._filters is not None:
+            power = power @ self._filters  # (frames, bins)
+        power += self._floor
+        np.log(power, out=power)
+        power -= self._mean
+        power /= self._std
+        return power
+
+
 def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
     """Features of a whole signal: `(n,)` samples in [-1, 1) -> `(frames, bins)`, for both kinds.
 
     Periodic Hann window, power spectrum, triangular HTK mel filters of unit height (for `log_mel`), natural logarithm.
     torchaudio's `MelSpectrogram(center=False, power=2, norm=None, mel_scale="htk")` is the same function.
     """
-    config = config or FrontendConfig()
-    count = config.frames(len(samples))
-    if count == 0:
-        return np.empty((0, config.bins), np.float32)
-    window, filters = _tables(config)
-    samples = np.ascontiguousarray(samples, np.float32)
-    # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
-    strided: Floats = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
-    # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
-    spectrum = np.fft.rfft(strided * window)  # (frames, window) -> (frames, window // 2 + 1)
-    power: Floats = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
-    if filters is not None:
-        power = power @ filters  # (frames, bins)
-    power += np.float32(config.floor)
-    np.log(power, out=power)
-    power -= np.float32(config.mean)
-    power /= np.float32(config.std)
-    return power
+    return _of(config or FrontendConfig())(samples)
 
 
 class StreamingLogMel:
     """`log_mel` over a stream: the frames of all pushes together are the frames of the whole signal."""
 
     def __init__(self, config: FrontendConfig | None = None) -> None:
-        self.config = config or FrontendConfig()
+        self._log_mel = LogMel(config)
+        self.config = self._log_mel.config
         self.reset()
 
     def reset(self) -> None:
@@ -76,16 +90,14 @@ class StreamingLogMel:
     def push(self, samples: Floats) -> Floats:
         """Any number of samples `(n,)` -> the frames `(frames, bins)` that they complete, possibly none."""
         self._tail = np.concatenate((self._tail, samples))
-        frames = log_mel(self._tail, self.config)
+        frames = self._log_mel(self._tail)
         self._tail = self._tail[len(frames) * self.config.hop :]
         return frames
 
 
 @lru_cache(maxsize=8)
-def _tables(config: FrontendConfig) -> tuple[NDArray[np.float64], Floats | None]:
-    """The window `(window,)` and the mel filters `(window // 2 + 1, bins)`; None for `log_spectrogram`."""
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)
-    return window, mel_filters(config) if config.kind == "log_mel" else None
+def _of(config: FrontendConfig) -> LogMel:
+    return LogMel(config)
 
 
 def mel_filters(config: FrontendConfig) -> Floats:

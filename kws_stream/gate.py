@@ -45,7 +45,8 @@ class VoiceActivity:
 
     def push(self, samples: Floats) -> list[bool]:
         """`(n,)` samples in [-1, 1) -> whether there is speech, for every frame that they complete."""
-        scaled = np.clip(np.rint(samples * 32768), -32768, 32767)
+        scaled = np.rint(samples * np.float32(32768))
+        scaled.clip(-32768, 32767, out=scaled)
         self._tail += scaled.astype("<i2").tobytes()
         size = 2 * self.frame  # bytes
         whole = len(self._tail) // size * size

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kws_stream.history import FeatureHistory
 from kws_stream.metadata import ModelMetadata
 
 Floats = NDArray[np.float32]
@@ -40,7 +41,7 @@ class Due(NamedTuple):
 
 
 class Hearing:
-    """The newest frames of a stream, as many as a later answer may need.
+    """The newest part of a stream, as much of it as a later answer may need.
 
     A network that sees windows is given each context whole. A streaming one is given every frame once, as long as its
     answers follow on each other. Where some were left out, or where it is to be renewed, it begins anew with the frames
@@ -49,7 +50,7 @@ class Hearing:
     """
 
     def __init__(self, metadata: ModelMetadata) -> None:
-        self._bins = metadata.frontend.bins
+        self._past = FeatureHistory(metadata.frontend)
         self._context = metadata.context_frames
         self._stride = metadata.stride_frames
         self._lead = metadata.lead_frames
@@ -63,39 +64,30 @@ class Hearing:
 
     def reset(self) -> None:
         """As good as new."""
-        self._buffer: Floats = np.empty((0, self._bins), np.float32)
-        self._start = 0  # of the frames in _buffer that are kept
-        self._stop = 0
-        self._dropped = 0  # frames that came before those
+        self._past.reset()
         self._reached = 0  # frames that the network was given
         self._begun = 0  # the answer with which it began
 
     @property
     def frames(self) -> int:
         """Frames since the stream began."""
-        return self._dropped + self.kept
+        return self._past.frames
 
     @property
     def kept(self) -> int:
         """Frames that a later answer may need."""
-        return self._stop - self._start
+        return self._past.kept
 
-    def push(self, features: Floats) -> None:
-        """The next frames `(frames, bins)`."""
-        stop = self._stop + len(features)
-        if stop > len(self._buffer):
-            # A new one, with room for as many again: runs that are not made yet hold views of the old one.
-            old = self._buffer[self._start : self._stop]
-            self._buffer = np.empty((2 * (len(old) + len(features)), self._bins), np.float32)
-            self._buffer[: len(old)] = old
-            self._start, self._stop, stop = 0, len(old), len(old) + len(features)
-        self._buffer[self._stop : stop] = features
-        self._stop = stop
+    def push(self, samples: Floats) -> None:
+        """The next samples `(n,)`."""
+        self._past.push(samples)
 
     def due(self, answers: Sequence[Answer]) -> list[Due]:
         """The runs that give `answers`, which come in the order of the stream and end with frames that were pushed."""
         if not self._streaming:
-            return [Due(self._cut(answer.stop - self._context, answer.stop), True, (answer,)) for answer in answers]
+            return [
+                Due(self._past.cut(answer.stop - self._context, answer.stop), True, (answer,)) for answer in answers
+            ]
         runs: list[tuple[int, bool, list[Answer]]] = []
         for answer in answers:
             begin = self._beginning(answer.stop)
@@ -112,21 +104,14 @@ class Hearing:
 
     def forget(self, stop: int) -> None:
         """Drop the frames that no answer at `stop` or later needs."""
-        needless = min(self._beginning(stop) - self._history - self._dropped, self.kept)
-        if needless > 0:
-            self._start += needless
-            self._dropped += needless
+        self._past.forget(self._beginning(stop) - self._history)
 
     def _beginning(self, stop: int) -> int:
         """Where the context ends with which a run begins that gives the answer at `stop`."""
         return stop - (stop - self._context) % self._renewal
 
     def _run(self, start: int, fresh: bool, answers: list[Answer]) -> Due:
-        features = self._cut(start, answers[-1].stop)
+        features = self._past.cut(start, answers[-1].stop)
         if fresh and self._lead:
             features = np.pad(features, ((self._lead, 0), (0, 0)))
         return Due(features, fresh, answers)
-
-    def _cut(self, start: int, stop: int) -> Floats:
-        shift = self._start - self._dropped
-        return self._buffer[start + shift : stop + shift]

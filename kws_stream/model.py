@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from kws_stream import zoo
+from kws_stream.binding import BoundNetwork
 from kws_stream.errors import ModelError
 from kws_stream.frontend import log_mel, to_float
 from kws_stream.metadata import ModelMetadata
@@ -46,6 +48,9 @@ class KeywordModel:
         sizes = [[size if isinstance(size, int) else 1 for size in state.shape] for state in states]
         self.initial: States = tuple(np.zeros(size, np.float32) for size in sizes)
         """The states at the beginning of a stream."""
+        # Of a stream alone, a call is like the one before it.
+        self._usual = (1, metadata.stride_frames if states else metadata.context_frames, metadata.frontend.bins)
+        self._bound = threading.local()
         # Dynamic quantisation takes its ranges from everything that is in a batch.
         facts = metadata.training.get("quantization")
         self._alone = isinstance(facts, dict) and facts.get("method") == "dynamic"
@@ -120,7 +125,11 @@ class KeywordModel:
 
     def _run(self, features: Floats, states: Sequence[States]) -> tuple[Floats, list[States]]:
         """What the network gives, `(batch, labels)` or `(batch, answers, labels)`, and the states of each row."""
-        feed = {self._input: features[:, None]}  # (batch, 1, frames, bins)
+        maps = features[:, None]  # (batch, 1, frames, bins)
+        if features.shape == self._usual:
+            outputs, *left = self._bind(maps, states[0])(maps, *states[0])
+            return outputs, [tuple(left)]
+        feed = {self._input: maps}
         if len(states) == 1:
             feed |= zip(self._states, states[0], strict=True)
             outputs, *left = self._session.run(self._outputs, feed)
@@ -129,6 +138,14 @@ class KeywordModel:
             feed[name] = np.concatenate(values)
         outputs, *left = self._session.run(self._outputs, feed)
         return outputs, [tuple(state[row : row + 1] for state in left) for row in range(len(features))]
+
+    def _bind(self, maps: Floats, states: States) -> BoundNetwork:
+        """The network for one stride, or window, of one stream; each thread has its own."""
+        network: BoundNetwork | None = getattr(self._bound, "network", None)
+        if network is None:
+            names = [self._input, *self._states]
+            network = self._bound.network = BoundNetwork(self._session, names, [maps, *states], self._outputs)
+        return network
 
     def classify(self, samples: NDArray[np.generic]) -> Floats:
         """Posteriors `(labels,)` of one clip `(n,)` at the model's sample rate.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kws_stream.config import DecoderConfig, GateConfig
 from kws_stream.decoder import PosteriorDecoder
 from kws_stream.events import KeywordEvent
-from kws_stream.frontend import StreamingLogMel, to_float
+from kws_stream.frontend import to_float
 from kws_stream.gate import Span, SpeechGate
 from kws_stream.hearing import Answer, Due, Hearing
 from kws_stream.model import KeywordModel, States
@@ -43,13 +43,11 @@ class KeywordSpotter:
         self._config = metadata.frontend
         self._hearing = Hearing(metadata)
         self._stride = metadata.stride_frames
+        self._hop = self._config.hop
         rate = self._config.sample_rate
         self._longest = LONGEST_MS * rate // 1000
-        self._frontend = StreamingLogMel(self._config)
         self._gate = SpeechGate(gate or metadata.gate, rate)
-        self._decoder = PosteriorDecoder(
-            metadata.labels, self._stride * self._config.hop, decoder or metadata.decoder, rate
-        )
+        self._decoder = PosteriorDecoder(metadata.labels, self._stride * self._hop, decoder or metadata.decoder, rate)
         self._near = None if near_miss is None else NearMisses(metadata.keywords, near_miss, rate)
         self.reset()
 
@@ -59,7 +57,6 @@ class KeywordSpotter:
             self._near.reset()
         self.near_misses: list[KeywordEvent] = []
         """That the last push showed to be over; `time` is that of their highest score."""
-        self._frontend.reset()
         self._gate.reset()
         self._decoder.reset()
         self._spans: list[Span] = []
@@ -106,7 +103,7 @@ class KeywordSpotter:
         for start in range(0, len(signal), self._longest):
             piece = signal[start : start + self._longest]
             self._position += len(piece)
-            self._hearing.push(self._frontend.push(piece))
+            self._hearing.push(piece)
             self._spans += self._gate.push(piece)
             due = self._hearing.due(self._wanted())
             self._hearing.forget(self._next)
@@ -135,10 +132,13 @@ class KeywordSpotter:
 
     def _wanted(self) -> list[Answer]:
         """The answers that can be had and that the gate lets through; others that it never will are given up."""
-        wanted = []
-        stride = self._stride * self._config.hop
+        wanted: list[Answer] = []
+        if self._next > self._hearing.frames:
+            return wanted
+        stride = self._stride * self._hop
+        window = self._config.window
         while self._next <= self._hearing.frames:
-            end = self._config.samples(self._next)
+            end = (self._next - 1) * self._hop + window
             while self._spans and self._spans[0].stop < end:
                 self._spans.pop(0)
             if self._spans and self._spans[0].start < end:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from export.streaming import LEAD_IN_STRIDES, RENEWAL_STRIDES
-from kws_stream import GateConfig, KeywordModel, ModelError, SpotterPool
+from kws_stream import GateConfig, KeywordModel, KeywordSpotter, ModelError, SpotterPool
 from kws_stream.frontend import log_mel, to_float
 from tests.streams import STREAMING, Chronicle, assert_same, exported
 from tests.test_streaming_law import cuts, interleaved, pushed, three, three_cuts, turn
@@ -155,6 +155,18 @@ def test_streams_in_a_pool_give_what_they_give_alone(
 
 
 @every_network
+def test_while_the_gate_is_closed_no_feature_is_computed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spotter = KeywordSpotter(exported(name))
+    past, computed = spotter._hearing._past, []
+    compute = past._log_mel
+    monkeypatch.setattr(past, "_log_mel", lambda samples: computed.append(len(samples)) or compute(samples))
+    for _ in range(10):
+        spotter.push(np.zeros(RATE, np.int16))
+    assert not computed
+    assert spotter.inferences == 0
+
+
+@every_network
 def test_a_loss_begins_anew(name: str, noisy: NDArray[np.float32]) -> None:
     model = exported(name)
     spotter = Chronicle(model, gate=OPEN)
@@ -172,6 +184,7 @@ def test_memory_does_not_grow(name: str, noisy: NDArray[np.float32]) -> None:
     renewal = 8 * RENEWAL_STRIDES if name == "gru-stream" else 0
     for _ in range(5):
         spotter.push(noisy)
-        hearing = spotter._hearing
-        assert hearing.kept <= model.metadata.context_frames + renewal + 140
-        assert len(hearing._buffer) <= 3 * (model.metadata.context_frames + renewal + 140)
+        past, most = spotter._hearing._past, model.metadata.context_frames + renewal + 140  # frames
+        assert past.kept <= most
+        assert len(past._features._buffer) <= 3 * most
+        assert len(past._samples._buffer) <= 3 * most * HOP

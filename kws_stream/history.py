@@ -1,0 +1,102 @@
+"""The newest part of a stream, in samples and in feature frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kws_stream.config import FrontendConfig
+from kws_stream.frontend import LogMel
+
+Floats = NDArray[np.float32]
+
+
+class Newest:
+    """The newest rows of a stream, one behind the other in memory."""
+
+    def __init__(self, *row: int) -> None:
+        """`row`: the shape of one."""
+        self._buffer: Floats = np.empty((0, *row), np.float32)
+        self._begin = self._end = 0  # of the rows in the buffer that are kept
+        self.start: int = 0
+        """Rows of the stream in front of those that are kept."""
+
+    @property
+    def stop(self) -> int:
+        """Rows of the stream until now."""
+        return self.start + self._end - self._begin
+
+    def push(self, rows: Floats) -> None:
+        """The next ones."""
+        end = self._end + len(rows)
+        if end > len(self._buffer):
+            # A new one, with room for as many again: who was given rows of the old one may still look at them.
+            old = self._buffer[self._begin : self._end]
+            self._buffer = np.empty((2 * (len(old) + len(rows)), *old.shape[1:]), np.float32)
+            self._buffer[: len(old)] = old
+            self._begin, self._end, end = 0, len(old), len(old) + len(rows)
+        self._buffer[self._end : end] = rows
+        self._end = end
+
+    def cut(self, start: int, stop: int) -> Floats:
+        """Rows of the stream, which must be kept; they are not copied."""
+        shift = self._begin - self.start
+        return self._buffer[start + shift : stop + shift]
+
+    def drop(self, stop: int) -> None:
+        """Keep no row in front of `stop`."""
+        needless = min(stop - self.start, self._end - self._begin)
+        if needless > 0:
+            self._begin += needless
+            self.start += needless
+
+    def leap(self, start: int) -> None:
+        """Keep nothing, and go on at a later row."""
+        self._begin = self._end
+        self.start = start
+
+
+class FeatureHistory:
+    """`log_mel` of those stretches of a stream that are asked for: a frame that nobody asks for is never computed, and
+    no frame twice."""
+
+    def __init__(self, config: FrontendConfig) -> None:
+        self._log_mel = LogMel(config)
+        self._hop, self._window = config.hop, config.window
+        self.reset()
+
+    def reset(self) -> None:
+        """As good as new."""
+        self._samples = Newest()
+        self._features = Newest(self._log_mel.config.bins)
+        self.frames: int = 0
+        """Frames since the stream began."""
+
+    @property
+    def kept(self) -> int:
+        """Frames that can still be asked for."""
+        return self.frames - self._features.start
+
+    def push(self, samples: Floats) -> None:
+        """The next samples `(n,)`."""
+        self._samples.push(samples)
+        self.frames = max(0, (self._samples.stop - self._window) // self._hop + 1)
+
+    def cut(self, start: int, stop: int) -> Floats:
+        """Frames of the stream, `(stop - start, bins)`."""
+        features = self._features
+        if start > features.stop:
+            features.leap(start)
+        if stop > features.stop:
+            first, last = features.stop * self._hop, (stop - 1) * self._hop + self._window
+            features.push(self._log_mel(self._samples.cut(first, last)))
+            self._samples.drop(stop * self._hop)
+        return features.cut(start, stop)
+
+    def forget(self, stop: int) -> None:
+        """No frame in front of `stop` will be asked for."""
+        if stop > self._features.stop:
+            self._features.leap(stop)
+            self._samples.drop(stop * self._hop)
+        else:
+            self._features.drop(stop)

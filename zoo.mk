@@ -65,10 +65,20 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
-# A streaming network (docs/adr/0011-streaming-networks.md), taught by the large one that ships, and its twin that sees windows.
+# What streams teach that no second does (docs/adr/0011-streaming-networks.md): two of them full of keywords, six in which
+# they stand among sentences.
+FULL := 10 11
+STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25)
+runs/streams/train%.flac: | $(VENV)/.train
+	mkdir -p $(@D)
+	$(BIN)/python -m models.compose -o $@ --split train --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise \
+	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords $(if $(filter $*,$(FULL)),2200,700) \
+	    --snr-db 0 25 --overlap-share 0 --seed $*
+
+# A streaming network, taught by the large one that ships and by streams; and its twin, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
-runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth
-	$(call STREAMED,stream)
+runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
+	$(call STREAMED,stream) --streams $(STREAMS)
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth

@@ -30,6 +30,7 @@ from models.batches import Mixture, MixtureConfig, TrainingData
 from models.frontend import Frontend
 from models.labels import LABELS
 from models.recordings import ROW, shown
+from models.stretches import Stretch, Stretches
 
 BLOCK = 256
 """rows rendered together"""
@@ -81,6 +82,8 @@ class Example(NamedTuple):
     """`(batch, frames, bins)` float16"""
     targets: Tensor
     """`(batch, labels)`, each row summing to 1"""
+    stretch: Stretch | None = None
+    """of streams, beside the rows"""
 
 
 class Teacher(Protocol):
@@ -199,10 +202,12 @@ class BankBatches(IterableDataset[Example]):
         teacher: Teacher | None = None,
         rank: int = 0,
         world: int = 1,
+        stretches: Stretches | None = None,
     ) -> None:
         self.bank, self.batch_size, self.seed = bank, batch_size, seed
         self.smoothing, self.teacher = smoothing, teacher
         self.rank, self.world = rank, world
+        self.stretches = stretches
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -212,9 +217,12 @@ class BankBatches(IterableDataset[Example]):
         features, labels = self.bank.load(self.epoch)
         targets = self._targets(labels)
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.bank.rows)
+        moments = np.random.default_rng((self.seed, self.epoch, self.rank))
+        stretches = self.stretches if self.stretches and self.epoch >= self.stretches.after else None
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             rows = order[start : start + self.batch_size][self.rank :: self.world]
-            yield Example(torch.from_numpy(features[rows]), targets[rows])
+            stretch = stretches.draw(moments) if stretches else None
+            yield Example(torch.from_numpy(features[rows]), targets[rows], stretch)
 
     def _targets(self, labels: NDArray[np.uint8]) -> Tensor:
         """`(rows, labels)`: what the network should answer to each row of this epoch's pass."""

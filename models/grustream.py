@@ -1,7 +1,7 @@
 """A recurrent network of few nodes, made to run on a stream, and its twin that sees windows.
 
 The dispatch of a node costs more than the multiplies of so small a network. So a few convolutions, computed anew over
-the frames that they share with the block before, make a column for every 40 ms, and all of the memory is the recurrent
+the frames that they share with the block before, make a column for every stride, and all of the memory is the recurrent
 layer's. As in Arik et al. 2017 (1703.05390) for the order of layers, which there are larger and look both ways.
 """
 
@@ -17,13 +17,11 @@ from models.compact import AveragePool
 from models.registry import register
 from models.rnn import GRU
 from models.stateful import Recurrent
-from models.streaming import Overlapping, StreamingNetwork
+from models.streaming import ColumnWise, Overlapping, StreamingNetwork
 
-COLUMNS = 2
-"""in each stride"""
-WIDTHS = (24, 48, 64)
-"""channels of the convolutions, of which each halves the bins"""
-JOINED = 96
+WIDTHS = (16, 32, 64)
+"""channels of the convolutions, of which each halves the frames and the bins"""
+JOINED = 128
 """channels of a column"""
 
 
@@ -33,7 +31,7 @@ def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
 
 
 def hear_columns(bins: int) -> Overlapping:
-    """`(batch, 1, frames, bins)` -> `(batch, JOINED, frames / 4, 1)`: 16 frames in each column.
+    """`(batch, 1, frames, bins)` -> `(batch, JOINED, frames / 8, 1)`: 16 frames in each column.
 
     The last convolution joins what is left of the bins, because a vowel is known by where its formants lie.
     """
@@ -42,7 +40,7 @@ def hear_columns(bins: int) -> Overlapping:
     return Overlapping(
         *normalised(nn.Conv2d(1, first, (4, 5), 2, (0, 2), bias=False)),  # (batch, first, frames / 2, bins / 2)
         *normalised(nn.Conv2d(first, second, 3, 2, (0, 1), bias=False)),  # (batch, second, frames / 4, bins / 4)
-        *normalised(nn.Conv2d(second, third, 3, (1, 2), (0, 1), bias=False)),  # (batch, third, frames / 4, bins / 8)
+        *normalised(nn.Conv2d(second, third, 3, 2, (0, 1), bias=False)),  # (batch, third, frames / 8, bins / 8)
         *normalised(nn.Conv2d(third, JOINED, (1, height), bias=False)),
     )
 
@@ -50,11 +48,11 @@ def hear_columns(bins: int) -> Overlapping:
 class GRUStream(StreamingNetwork):
     """Columns heard, recurrence over them, and an answer from its states in each stride."""
 
-    def __init__(self, frames: int, bins: int, labels: int, units: int = 128, dropout: float = 0.1) -> None:
+    def __init__(self, frames: int, bins: int, labels: int, units: int = 160, dropout: float = 0.1) -> None:
         super().__init__(
             nn.Sequential(hear_columns(bins), Recurrent(JOINED, units)),
             units,
-            nn.Sequential(nn.Dropout(dropout), nn.Conv2d(units, labels, (COLUMNS, 1), (COLUMNS, 1))),
+            nn.Sequential(nn.Dropout(dropout), ColumnWise(units, labels)),
         )
 
 
@@ -64,7 +62,7 @@ class GRUWindow(nn.Module):
 
     ENCODER: ClassVar[tuple[str, ...]] = ("columns", "recurrence")
 
-    def __init__(self, frames: int, bins: int, labels: int, units: int = 80, dropout: float = 0.1) -> None:
+    def __init__(self, frames: int, bins: int, labels: int, units: int = 100, dropout: float = 0.1) -> None:
         super().__init__()
         self.width = 2 * units
         self.columns = hear_columns(bins)
@@ -73,7 +71,7 @@ class GRUWindow(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.width, labels))
 
     def encode(self, features: Tensor) -> Tensor:
-        """`(batch, 1, frames, bins)` -> `(batch, width, frames / 4)`."""
+        """`(batch, 1, frames, bins)` -> `(batch, width, frames / 8)`."""
         front, behind = -(-self.columns.overlap // 2), self.columns.overlap // 2
         columns = self.columns.continued(functional.pad(features, (0, 0, front, behind)))  # (batch, JOINED, columns, 1)
         encoded: Tensor = self.recurrence(columns.squeeze(3).mT).mT

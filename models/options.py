@@ -32,6 +32,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     data.add_argument("--rir", type=Path, help="folder of room impulse responses")
     data.add_argument("--words", type=Path, nargs="+", default=[], help="more folders of train/ val/ of word folders")
     data.add_argument("--speech", type=Path, help="folder of train/ val/ and transcripts.csv: running speech")
+    data.add_argument(
+        "--streams",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="STREAM.flac",
+        help="streams that models.compose made of train, for a streaming network to learn from",
+    )
+    data.add_argument("--streams-after", type=int, default=0, metavar="E", help="but not in the first E epochs")
     training = parser.add_argument_group("training")
     training.add_argument("--run", type=Path, help="folder of the run (default: runs/ARCH-SEED)")
     training.add_argument("--epochs", type=int, default=60)

@@ -37,6 +37,8 @@ from models.sentences import PhoneBatch, PhoneBatches, Renderings, list_transcri
 from models.task import one_cycle
 from models.train import pick_precision
 
+PHONE_FRAMES = 4
+"""Phones are shorter than the columns of some encoders; such a column answers more than once."""
 LONGEST_GRADIENT = 5.0
 """norm; the loss of a sentence that was aligned wrongly is large"""
 
@@ -50,7 +52,12 @@ class PhoneTask(L.LightningModule):
         self.config, self.learning_rate = FrontendConfig(**frontend), learning_rate
         found = find_architecture(architecture)
         self.network = found.build(found.frames, self.config.bins, len(LABELS))
-        self.head = nn.Linear(encoder_of(self.network).width, phones + 1)  # 0 is none, the blank of the method
+        encoder = encoder_of(self.network.eval())
+        with torch.no_grad():
+            columns = encoder.encode(torch.zeros(1, 1, found.frames, self.config.bins)).shape[2]
+        self.network.train()
+        self.spread = max(1, round(found.frames / columns / PHONE_FRAMES))  # answers a column
+        self.head = nn.Linear(encoder.width, self.spread * (phones + 1))  # 0 is none, the blank of the method
 
     def training_step(self, batch: PhoneBatch, _: int) -> Tensor:
         bent = augment.bend_spectrum(batch.features, self.config.std, AugmentConfig())
@@ -62,7 +69,8 @@ class PhoneTask(L.LightningModule):
     def _measure(self, name: str, batch: PhoneBatch) -> Tensor:
         """Nats a phone."""
         encoded = encoder_of(self.network).encode(batch.features)  # (batch, width, answers)
-        logits = self.head(encoded.transpose(1, 2)).float()  # (batch, answers, phones + 1)
+        logits = self.head(encoded.transpose(1, 2)).float()  # (batch, columns, spread * (phones + 1))
+        logits = logits.unflatten(2, (self.spread, -1)).flatten(1, 2)  # (batch, answers, phones + 1)
         answers = -(-batch.frames * logits.shape[1] // batch.features.shape[2])  # (batch,), rounded up
         # float32, whatever the multiplies are: probabilities of a whole sentence are small.
         with torch.autocast(logits.device.type, enabled=False):

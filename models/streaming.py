@@ -18,9 +18,21 @@ from models.stateful import Recurrent
 
 STRIDE_FRAMES = 8
 """of every network here: 80 ms"""
-POINTWISE = (nn.ReLU, nn.BatchNorm2d, nn.Dropout, nn.Identity)
-"""layers that need no frame but the one that they compute"""
 WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+
+
+class ColumnWise(nn.Linear):
+    """A dense layer for each column of a map: `(batch, inputs, columns, 1)` -> `(batch, outputs, columns, 1)`.
+
+    As a convolution, it would reorder the map in front of it and behind it, for nothing.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps.squeeze(3).mT).mT.unsqueeze(3)
+
+
+POINTWISE = (nn.ReLU, nn.BatchNorm2d, nn.Dropout, nn.Identity, ColumnWise)
+"""layers that need no frame but the one that they compute"""
 
 
 class Memory:

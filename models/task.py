@@ -18,8 +18,8 @@ from models.bank import Example
 from models.frontend import Frontend
 from models.labels import LABELS
 from models.registry import find_architecture
-from models.rejection import rejection_loss
 from models.streaming import StreamingNetwork
+from models.stretches import stretch_loss
 from models.transfer import TransferConfig, parameter_groups
 
 Loss = Literal["categorical", "binary"]
@@ -70,21 +70,22 @@ class KeywordTask(L.LightningModule):
         return self.network(self.frontend(samples)[:, :, : self.frames])
 
     def training_step(self, batch: Example, _: int) -> Tensor:
-        features, targets = batch  # (batch, more frames, bins) unstandardised, (batch, labels)
-        features = augment.crop(features.float(), self.frames).unsqueeze(1)
-        features = (features - self.config.mean) / self.config.std
-        features = augment.bend_spectrum(features, self.config.std, self.augmentation)
-        if isinstance(self.network, StreamingNetwork):
-            answers = self.network.answers(features)  # (batch, answers, labels)
-            logits = answers[:, -1]
-            rejected = rejection_loss(answers, targets.argmax(1))
-            self._log("train/rejection", rejected, len(logits))
-        else:
-            logits, rejected = self.network(features), torch.zeros(())
-        loss = self.measure_loss(logits.float(), targets) + rejected
+        features, targets, stretch = batch  # (batch, more frames, bins) unstandardised, (batch, labels)
+        logits = self.network(self._bent(augment.crop(features.float(), self.frames)))
+        loss = self.measure_loss(logits.float(), targets)
+        if stretch is not None:
+            assert isinstance(self.network, StreamingNetwork)  # no other one is given streams
+            missed = stretch_loss(self.network.answers(self._bent(stretch.features.float())), stretch.targets)
+            self._log("train/stretch", missed, len(stretch.features))
+            loss = loss + missed
         self._log("train/loss", loss, len(logits))
         self._log("train/accuracy", _accuracy(logits, targets.argmax(1)), len(logits))
         return loss
+
+    def _bent(self, features: Tensor) -> Tensor:
+        """`(batch, frames, bins)` as the bank has them -> `(batch, 1, frames, bins)` standardised and augmented."""
+        features = (features.unsqueeze(1) - self.config.mean) / self.config.std
+        return augment.bend_spectrum(features, self.config.std, self.augmentation)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         features, labels = batch  # (batch, 1, frames, bins) as the front end gives them

@@ -36,9 +36,12 @@ from models.command import complete
 from models.corpora import Sources
 from models.distillation import Ensemble
 from models.encoder import ENCODER_FILE
+from models.labels import LABELS
 from models.options import parse_arguments
 from models.recipe import read_network, read_recipe
 from models.registry import find_architecture, parameter_count
+from models.streaming import STRIDE_FRAMES, StreamingNetwork
+from models.stretches import Stretches
 from models.task import KeywordTask
 from models.transfer import Freezing, TransferConfig, check_transfer
 from models.weights import load_weights
@@ -86,6 +89,16 @@ def build_task(options: argparse.Namespace, survey: dict[str, object], bank: Fea
     if options.weights and not options.resume:
         load_weights(task.network, options.weights, options.pixel_std)
     return task
+
+
+def load_stretches(options: argparse.Namespace) -> Stretches | None:
+    """The streams to learn from; KwsError for a network that sees windows, which learns nothing from them."""
+    if not options.streams:
+        return None
+    found = find_architecture(options.architecture)
+    if not isinstance(found.build(found.frames, found.frontend.bins, len(LABELS)), StreamingNetwork):
+        raise KwsError(f"--streams: {options.architecture} sees windows; only a streaming network learns from streams")
+    return Stretches(options.streams, found.frontend, STRIDE_FRAMES, found.frames, options.streams_after)
 
 
 def read_transfer(options: argparse.Namespace) -> TransferConfig:
@@ -179,10 +192,11 @@ def train(options: argparse.Namespace) -> Path:
     if options.threads:
         torch.set_num_threads(options.threads)
         os.environ["OMP_NUM_THREADS"] = str(options.threads)  # or Lightning shares the cores out among processes
+    stretches = load_stretches(options)
     survey, validation, bank, teacher = prepare(options, run.parent)
     task = build_task(options, survey, bank)
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
-    batches = BankBatches(bank, options.batch, options.seed, options.smoothing, teacher)
+    batches = BankBatches(bank, options.batch, options.seed, options.smoothing, teacher, stretches=stretches)
     trainer = build_trainer(options, run, batches)
     say(f"{options.architecture}: {parameter_count(task.network):,} parameters, {survey}")
     trainer.fit(

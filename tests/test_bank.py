@@ -19,6 +19,7 @@ from models.bank import BLOCK, BankBatches, FeatureBank, Renderer, Rendering, op
 from models.batches import Mixture, MixtureConfig, TrainingData
 from models.labels import KEYWORDS, LABELS, UNKNOWN
 from models.recordings import CLIP, ROW, Clips, Recordings
+from models.stretches import Stretch, Stretches
 
 RENDERING = Rendering(FrontendConfig(), AugmentConfig(), MixtureConfig())
 SURVEY = {"fingerprint": "noise"}
@@ -189,8 +190,31 @@ def test_the_shares_of_all_processes_are_the_batches_of_one(bank: FeatureBank, w
     assert {len(batches) for batches in ranks} == {len(alone)}
     for whole, *shares in zip(alone, *ranks, strict=True):
         assert {len(share.features) for share in shares} == {30 // world}
-        for part, together in zip(whole, zip(*shares, strict=True), strict=True):
+        for part, together in zip(whole[:2], zip(*(share[:2] for share in shares), strict=True), strict=True):
             assert torch.equal(torch.stack(together, 1).flatten(0, 1), part)
+
+
+class Numbers(Stretches):
+    """Stretches that are numbers."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def draw(self, rng: np.random.Generator, rows: int = 1) -> Stretch:
+        return Stretch(torch.tensor(rng.random(rows)), torch.zeros(rows))
+
+
+def test_stretches_come_beside_rows_after_some_epochs_to_each_process_its_own(bank: FeatureBank) -> None:
+    batches = [BankBatches(bank, 30, seed=4, rank=rank, world=2, stretches=Numbers(after=1)) for rank in (0, 1)]
+    assert [batch.stretch for each in batches for batch in each] == [None] * 6
+    drawn: list[float] = []
+    for epoch in (1, 2):
+        for each in batches:
+            each.epoch = epoch
+            taken = [float(batch.stretch.features) for batch in each if batch.stretch]
+            assert taken == [float(batch.stretch.features) for batch in each if batch.stretch]
+            drawn += taken
+    assert len(set(drawn)) == 12
 
 
 def test_fewer_rows_than_a_batch_are_one_batch(bank: FeatureBank) -> None:
@@ -199,7 +223,7 @@ def test_fewer_rows_than_a_batch_are_one_batch(bank: FeatureBank) -> None:
 
 
 def test_smoothing_gives_every_label_its_share(bank: FeatureBank) -> None:
-    for features, targets in BankBatches(bank, 20, seed=0, smoothing=0.12):
+    for features, targets, _ in BankBatches(bank, 20, seed=0, smoothing=0.12):
         labels = features[:, 0, 0].long() % len(LABELS)
         expected = torch.full((20, len(LABELS)), 0.01)
         expected[range(20), labels] = 0.88 + 0.01
@@ -218,7 +242,7 @@ class Certain:
 def test_a_teacher_is_mixed_into_the_targets_by_its_weight(bank: FeatureBank) -> None:
     batches = BankBatches(bank, 20, seed=0, smoothing=0.12, teacher=Certain())
     for batches.epoch in (0, 1):
-        for features, targets in batches:
+        for features, targets, _ in batches:
             rows = features[:, 0, 0].long() % 1000
             expected = torch.full((20, len(LABELS)), 0.75 * 0.01)
             expected[range(20), rows % len(LABELS)] += 0.75 * 0.88

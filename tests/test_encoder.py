@@ -29,7 +29,7 @@ def test_time_is_left_in_what_an_encoder_gives(frames: int) -> None:
 def test_those_of_recurrent_networks_remember(name: str) -> None:
     network = find_architecture(name).build(96, 40, 12)
     encoder = encoder_of(network)
-    assert encoder.encode(torch.zeros(2, 1, 336, 40)).shape == (2, encoder.width, 84)
+    assert encoder.encode(torch.zeros(2, 1, 336, 40)).shape == (2, encoder.width, 42)
     assert any("weight_hh" in tensor for tensor in encoder_weights(network))
 
 

@@ -9,32 +9,31 @@ from models.encoder import encoder_of
 from models.grustream import GRUStream, GRUWindow, hear_columns
 from models.registry import find_architecture, trainable_count
 
-COLUMNS = 4 * 5 * 24 + 9 * 24 * 48 + 9 * 48 * 64 + 64 * 5 * 96 + 2 * (24 + 48 + 64 + 96)
+COLUMNS = 4 * 5 * 16 + 9 * 16 * 32 + 9 * 32 * 64 + 64 * 5 * 128 + 2 * (16 + 32 + 64 + 128)
 """Kernels over bins of which each convolution leaves half, and a scale and a shift for each channel."""
 
 
 def test_the_parameters_by_hand() -> None:
-    """128 units with two biases a gate, a classifier that sees two states; 80 units in each direction, one that sees
-    their mean."""
+    """160 units with two biases a gate and a classifier; 100 units in each direction and one that sees their mean."""
     found = find_architecture("gru-stream")
-    recurrent = 3 * 128 * (96 + 128 + 2)
-    assert trainable_count(found.build(found.frames, 40, 12)) == COLUMNS + recurrent + 2 * 128 * 12 + 12
-    both_ways = 2 * 3 * 80 * (96 + 80 + 2)
-    assert trainable_count(find_architecture("gru-window").build(96, 40, 12)) == COLUMNS + both_ways + 160 * 12 + 12
+    recurrent = 3 * 160 * (128 + 160 + 2)
+    assert trainable_count(found.build(found.frames, 40, 12)) == COLUMNS + recurrent + 160 * 12 + 12
+    both_ways = 2 * 3 * 100 * (128 + 100 + 2)
+    assert trainable_count(find_architecture("gru-window").build(96, 40, 12)) == COLUMNS + both_ways + 200 * 12 + 12
     assert abs(both_ways / recurrent - 1) < 0.02
 
 
 def test_a_column_hears_sixteen_frames() -> None:
     columns = hear_columns(40).eval()
-    assert columns.overlap == 12
+    assert columns.overlap == 8
     features = torch.rand(1, 1, 40, 40).requires_grad_()
     with torch.no_grad():
-        assert columns(features).shape == (1, 96, 10, 1)
-    for column in range(3, 10):
+        assert columns(features).shape == (1, 128, 5, 1)
+    for column in range(1, 5):
         (heard,) = torch.autograd.grad(columns(features)[0, :, column].sum(), features)
         frames = heard[0, 0].abs().sum(1).nonzero().flatten()
-        assert frames.min() >= 4 * column - 12
-        assert frames.max() <= 4 * column + 3
+        assert frames.min() >= 8 * column - 8
+        assert frames.max() <= 8 * column + 7
 
 
 @pytest.mark.parametrize(("name", "later"), [("gru-stream", False), ("gru-window", True)])
@@ -47,7 +46,7 @@ def test_who_hears_what_comes_later(name: str, later: bool) -> None:
     changed[:, :, 64:] += 1
     with torch.no_grad():
         before, after = (encoder_of(network).encode(each) for each in (features, changed))
-    assert before.shape == (1, network.width, 24)
-    moved = (before - after).abs().amax((0, 1)) > 1e-6  # (24,)
-    assert bool(moved[:12].any()) == later
-    assert moved[16:].all()
+    assert before.shape == (1, network.width, 12)
+    moved = (before - after).abs().amax((0, 1)) > 1e-6  # (12,)
+    assert bool(moved[:7].any()) == later
+    assert moved[8:].all()

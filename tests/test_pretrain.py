@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from models.encoder import encoder_weights
-from models.pretrain import main
+from models.pretrain import PhoneTask, main
+from models.sentences import PhoneBatch
 from models.task import load_checkpoint
 from models.train import main as train
 from tests.corpus import write_corpus
@@ -86,6 +87,29 @@ def test_a_training_begins_with_what_was_learnt(folder: Path, learnt: Path) -> N
     for name, tensor in encoder_weights(task.network).items():
         if name.endswith(("weight", "bias")):
             torch.testing.assert_close(tensor, heard[name], atol=1e-4, rtol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize(("name", "spread", "columns"), [("compact-tiny", 1, 24), ("gru-stream", 2, 12)])
+def test_a_column_that_phones_outrun_answers_twice(name: str, spread: int, columns: int) -> None:
+    task = PhoneTask(name, {}, phones=3, learning_rate=1e-3)
+    assert task.spread == spread
+    batch = PhoneBatch(
+        torch.rand(2, 1, 96, 40), torch.tensor([96, 40]), torch.tensor([1, 2, 3, 1]), torch.tensor([3, 1])
+    )
+    lengths: list[int] = []
+
+    def heard(
+        spoken: torch.Tensor, phones: torch.Tensor, answers: torch.Tensor, *_: object, **__: object
+    ) -> torch.Tensor:
+        assert spoken.shape == (spread * columns, 2, 4)
+        lengths.extend(answers.tolist())
+        return torch.zeros(())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "ctc_loss", heard)
+        patch.setattr(task, "log", lambda *_, **__: None)
+        task._measure("loss", batch)
+    assert lengths == [24, 10]
 
 
 def test_what_cannot_be_done_is_said_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,7 @@ def test_the_precision_is_as_asked_for(corpus: Path, runs: Path) -> None:
         (["--noise", "nowhere"], "no recordings in nowhere"),
         (["--resume"], "nothing to resume"),
         (["--teachers", "nowhere.ckpt"], "no checkpoint nowhere.ckpt"),
+        (["--streams", "nowhere.flac"], "lightcnn sees windows; only a streaming network learns from streams"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -73,7 +73,9 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
     model, small = layout / "model.onnx", layout / "small.onnx"
     options = ["--data", corpus, "--rir", rir, "--words", words, "--speech", speech, "--epochs", "1", "--passes", "1"]
     tuning = ["--model", model, "--data", corpus]
-    stream, streams = layout / "stream.flac", ["--split", "val", "--data", corpus, "--noise", layout / "noise"]
+    stream, learnt = layout / "stream.flac", layout / "learnt.flac"
+    composing = ["--data", corpus, "--noise", layout / "noise", "--speech", speech, "--rir", layout / "rir"]
+    composing += ["--hours", "0.02", "--keywords", "10"]
     calibrating = ["--model", model, "-o", layout / "room.toml"]
     hearing = ["--speech", speech, "--noise", layout / "noise/train", "--rir", rir, "--run", layout / "phones"]
     commands = [
@@ -90,22 +92,9 @@ def test_no_command_that_trains_tunes_or_exports_opens_a_test_folder(layout: Pat
         (export.__main__.main, [run / "best.ckpt", "-o", model]),
         (export.__main__.main, [run / "best.ckpt", "-o", layout / "stream.onnx", "--streaming"]),
         (export.quantize.main, [model, "-o", small, "--data", corpus, "--clips", "24", "--max-loss", "1"]),
-        (
-            models.compose.main,
-            [
-                "-o",
-                stream,
-                *streams,
-                "--speech",
-                speech,
-                "--rir",
-                layout / "rir",
-                "--hours",
-                "0.02",
-                "--keywords",
-                "10",
-            ],
-        ),
+        (models.compose.main, ["-o", stream, "--split", "val", *composing]),
+        (models.compose.main, ["-o", learnt, "--split", "train", *composing]),
+        (models.train.main, ["gru-stream", *options, "--run", layout / "streaming", "--streams", learnt]),
         (models.decoders.main, [stream, "--model", model]),
         (
             kws_stream.cli.calibrate.main,

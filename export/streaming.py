@@ -16,8 +16,8 @@ from models.complexity import count_multiplies
 from models.streaming import Step, streamed
 from models.task import KeywordTask
 
-RENEWAL_STRIDES = 25
-"""between two renewals of a recurrent network: 2 s, so that it never hears much longer than in training"""
+RENEWAL_STRIDES = 50
+"""between two renewals of a recurrent network: 4 s, so that it hears hardly more than in training, which is 5 s"""
 LEAD_IN_STRIDES = 12
 """a second in front of the context with which it is renewed"""
 

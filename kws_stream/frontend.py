@@ -15,6 +15,8 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import AudioError
 
 Floats = NDArray[np.float32]
+BLOCK = 64
+"""frames computed together: what more of them need leaves the cache, and BLAS starts threads for it"""
 
 
 def to_float(samples: NDArray[np.generic]) -> Floats:
@@ -51,6 +53,9 @@ class LogMel:
         count = (len(samples) - self._window_length) // self._hop + 1
         if count <= 0:
             return np.empty((0, self.config.bins), np.float32)
+        if count > BLOCK:
+            starts, reach = range(0, count, BLOCK), (BLOCK - 1) * self._hop + self._window_length
+            return np.concatenate([self(samples[start * self._hop :][:reach]) for start in starts])
         samples = np.ascontiguousarray(samples, np.float32)
         # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
         strided: Floats = np.ndarray((count, self._window_length), np.float32, samples, strides=(4 * self._hop, 4))

@@ -30,11 +30,12 @@ class Newest:
         """The next ones."""
         end = self._end + len(rows)
         if end > len(self._buffer):
-            # A new one, with room for as many again: who was given rows of the old one may still look at them.
+            # A new one, with some room to spare: who was given rows of the old one may still look at them.
             old = self._buffer[self._begin : self._end]
-            self._buffer = np.empty((2 * (len(old) + len(rows)), *old.shape[1:]), np.float32)
+            end = len(old) + len(rows)
+            self._buffer = np.empty((end + max(len(rows), end // 4), *old.shape[1:]), np.float32)
             self._buffer[: len(old)] = old
-            self._begin, self._end, end = 0, len(old), len(old) + len(rows)
+            self._begin, self._end = 0, len(old)
         self._buffer[self._end : end] = rows
         self._end = end
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from kws_stream.errors import KwsError
 from models.augment import AugmentConfig
+from models.bank import Example
 from models.registry import find_architecture
 from models.task import KeywordTask, load_checkpoint
 from models.train import main
@@ -56,7 +57,7 @@ def fit(task: KeywordTask, run: Path, epochs: int) -> KeywordTask:
         enable_model_summary=False,
     )
     last = run / "last.ckpt"
-    batches = DataLoader(TensorDataset(features, targets), batch_size=4)
+    batches = DataLoader([Example(features[at : at + 4], targets[at : at + 4]) for at in (0, 4)], batch_size=None)
     trainer.fit(task, batches, ckpt_path=last if last.exists() else None, weights_only=True)
     return task
 

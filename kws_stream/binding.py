@@ -32,8 +32,8 @@ class BoundNetwork:
         for name, array in zip(names, self._inputs, strict=True):
             self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
         # What comes out has the shapes of what comes out now.
-        self._outputs: list[Floats] = session.run(outputs, dict(zip(names, self._inputs, strict=True)))
-        self._outputs = [np.array(output) for output in self._outputs]
+        results = session.run(outputs, dict(zip(names, self._inputs, strict=True)))
+        self._outputs: list[Floats] = [np.array(result) for result in results]
         for name, array in zip(outputs, self._outputs, strict=True):
             self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 

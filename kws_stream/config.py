@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 FeatureKind = Literal["log_mel", "log_spectrogram"]
@@ -13,7 +14,7 @@ def _check(condition: bool, expectation: str, value: object) -> None:
         raise ValueError(f"{expectation}, got {value!r}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FrontendConfig:
     """The one definition of the features, shared by training (torchaudio) and run time (numpy)."""
 
@@ -60,12 +61,12 @@ class FrontendConfig:
         _check(self.floor > 0, "floor must be positive", self.floor)
         _check(self.std > 0, "std must be positive", self.std)
 
-    @property
+    @cached_property
     def window(self) -> int:
         """Samples in an analysis window."""
         return round(self.window_ms * self.sample_rate / 1000)
 
-    @property
+    @cached_property
     def hop(self) -> int:
         """Samples from one frame to the next."""
         return round(self.hop_ms * self.sample_rate / 1000)

@@ -41,24 +41,24 @@ def to_float(samples: NDArray[np.generic]) -> Floats:
 class LogMel:
     """The features of one configuration: whole frames of a signal, or of a piece of one."""
 
-    def __init__(self, config: FrontendConfig | None = None) -> None:
-        self.config = config = config or FrontendConfig()
-        self._window_length, self._hop = config.window, config.hop
+    def __init__(self, config: FrontendConfig) -> None:
+        self.config = config
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)  # float64
         self._filters = mel_filters(config) if config.kind == "log_mel" else None
         self._floor, self._mean, self._std = (np.float32(value) for value in (config.floor, config.mean, config.std))
 
     def __call__(self, samples: Floats) -> Floats:
         """`(n,)` samples in [-1, 1) -> `(frames, bins)`, as `log_mel`."""
-        count = (len(samples) - self._window_length) // self._hop + 1
-        if count <= 0:
-            return np.empty((0, self.config.bins), np.float32)
+        config = self.config
+        count = config.frames(len(samples))
+        if count == 0:
+            return np.empty((0, config.bins), np.float32)
         if count > BLOCK:
-            starts, reach = range(0, count, BLOCK), (BLOCK - 1) * self._hop + self._window_length
-            return np.concatenate([self(samples[start * self._hop :][:reach]) for start in starts])
+            blocks = (samples[start * config.hop :][: config.samples(BLOCK)] for start in range(0, count, BLOCK))
+            return np.concatenate([self(block) for block in blocks])
         samples = np.ascontiguousarray(samples, np.float32)
         # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
-        strided: Floats = np.ndarray((count, self._window_length), np.float32, samples, strides=(4 * self._hop, 4))
+        strided: Floats = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
         # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
         spectrum = np.fft.rfft(strided * self._window)  # (frames, window) -> (frames, window // 2 + 1)
         power: Floats = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
@@ -77,15 +77,15 @@ def log_mel(samples: Floats, config: FrontendConfig | None = None) -> Floats:
     Periodic Hann window, power spectrum, triangular HTK mel filters of unit height (for `log_mel`), natural logarithm.
     torchaudio's `MelSpectrogram(center=False, power=2, norm=None, mel_scale="htk")` is the same function.
     """
-    return _of(config or FrontendConfig())(samples)
+    return log_mel_of(config or FrontendConfig())(samples)
 
 
 class StreamingLogMel:
     """`log_mel` over a stream: the frames of all pushes together are the frames of the whole signal."""
 
     def __init__(self, config: FrontendConfig | None = None) -> None:
-        self._log_mel = LogMel(config)
-        self.config = self._log_mel.config
+        self.config = config or FrontendConfig()
+        self._log_mel = log_mel_of(self.config)
         self.reset()
 
     def reset(self) -> None:
@@ -101,7 +101,8 @@ class StreamingLogMel:
 
 
 @lru_cache(maxsize=8)
-def _of(config: FrontendConfig) -> LogMel:
+def log_mel_of(config: FrontendConfig) -> LogMel:
+    """The same one for all that ask: its tables are made once, and hold as much as a second of samples."""
     return LogMel(config)
 
 

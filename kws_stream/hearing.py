@@ -73,11 +73,6 @@ class Hearing:
         """Frames since the stream began."""
         return self._past.frames
 
-    @property
-    def kept(self) -> int:
-        """Frames that a later answer may need."""
-        return self._past.kept
-
     def push(self, samples: Floats) -> None:
         """The next samples `(n,)`."""
         self._past.push(samples)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.config import FrontendConfig
-from kws_stream.frontend import LogMel
+from kws_stream.frontend import log_mel_of
 
 Floats = NDArray[np.float32]
 
@@ -45,16 +45,10 @@ class Newest:
         return self._buffer[start + shift : stop + shift]
 
     def drop(self, stop: int) -> None:
-        """Keep no row in front of `stop`."""
-        needless = min(stop - self.start, self._end - self._begin)
-        if needless > 0:
-            self._begin += needless
-            self.start += needless
-
-    def leap(self, start: int) -> None:
-        """Keep nothing, and go on at a later row."""
-        self._begin = self._end
-        self.start = start
+        """Keep no row in front of `stop`; where that is yet to come, it is what will be pushed next."""
+        if stop > self.start:
+            self._begin = min(self._begin + stop - self.start, self._end)
+            self.start = stop
 
 
 class FeatureHistory:
@@ -62,14 +56,14 @@ class FeatureHistory:
     no frame twice."""
 
     def __init__(self, config: FrontendConfig) -> None:
-        self._log_mel = LogMel(config)
-        self._hop, self._window = config.hop, config.window
+        self._config = config
+        self._log_mel = log_mel_of(config)
         self.reset()
 
     def reset(self) -> None:
         """As good as new."""
         self._samples = Newest()
-        self._features = Newest(self._log_mel.config.bins)
+        self._features = Newest(self._config.bins)
         self.frames: int = 0
         """Frames since the stream began."""
 
@@ -81,23 +75,19 @@ class FeatureHistory:
     def push(self, samples: Floats) -> None:
         """The next samples `(n,)`."""
         self._samples.push(samples)
-        self.frames = max(0, (self._samples.stop - self._window) // self._hop + 1)
+        self.frames = self._config.frames(self._samples.stop)
 
     def cut(self, start: int, stop: int) -> Floats:
         """Frames of the stream, `(stop - start, bins)`."""
-        features = self._features
+        features, hop = self._features, self._config.hop
         if start > features.stop:
-            features.leap(start)
+            self.forget(start)
         if stop > features.stop:
-            first, last = features.stop * self._hop, (stop - 1) * self._hop + self._window
-            features.push(self._log_mel(self._samples.cut(first, last)))
-            self._samples.drop(stop * self._hop)
+            features.push(self._log_mel(self._samples.cut(features.stop * hop, self._config.samples(stop))))
+            self._samples.drop(stop * hop)
         return features.cut(start, stop)
 
     def forget(self, stop: int) -> None:
         """No frame in front of `stop` will be asked for."""
-        if stop > self._features.stop:
-            self._features.leap(stop)
-            self._samples.drop(stop * self._hop)
-        else:
-            self._features.drop(stop)
+        self._features.drop(stop)
+        self._samples.drop(self._features.stop * self._config.hop)

@@ -130,10 +130,6 @@ class KeywordModel:
             outputs, *left = self._bind(maps, states[0])(maps, *states[0])
             return outputs, [tuple(left)]
         feed = {self._input: maps}
-        if len(states) == 1:
-            feed |= zip(self._states, states[0], strict=True)
-            outputs, *left = self._session.run(self._outputs, feed)
-            return outputs, [tuple(left)]
         for name, *values in zip(self._states, *states, strict=True):
             feed[name] = np.concatenate(values)
         outputs, *left = self._session.run(self._outputs, feed)

@@ -43,11 +43,12 @@ class KeywordSpotter:
         self._config = metadata.frontend
         self._hearing = Hearing(metadata)
         self._stride = metadata.stride_frames
-        self._hop = self._config.hop
         rate = self._config.sample_rate
         self._longest = LONGEST_MS * rate // 1000
         self._gate = SpeechGate(gate or metadata.gate, rate)
-        self._decoder = PosteriorDecoder(metadata.labels, self._stride * self._hop, decoder or metadata.decoder, rate)
+        self._decoder = PosteriorDecoder(
+            metadata.labels, self._stride * self._config.hop, decoder or metadata.decoder, rate
+        )
         self._near = None if near_miss is None else NearMisses(metadata.keywords, near_miss, rate)
         self.reset()
 
@@ -132,13 +133,10 @@ class KeywordSpotter:
 
     def _wanted(self) -> list[Answer]:
         """The answers that can be had and that the gate lets through; others that it never will are given up."""
-        wanted: list[Answer] = []
-        if self._next > self._hearing.frames:
-            return wanted
-        stride = self._stride * self._hop
-        window = self._config.window
+        wanted = []
+        stride = self._stride * self._config.hop
         while self._next <= self._hearing.frames:
-            end = (self._next - 1) * self._hop + window
+            end = self._config.samples(self._next)
             while self._spans and self._spans[0].stop < end:
                 self._spans.pop(0)
             if self._spans and self._spans[0].start < end:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kws_stream.events import KeywordEvent
+from kws_stream.history import Newest
 
 Floats = NDArray[np.float32]
 
@@ -56,8 +57,7 @@ class AudioTap:
 
     def reset(self) -> None:
         """As good as new."""
-        self._kept: Floats = np.zeros(0, np.float32)
-        self._position = 0  # samples that were pushed
+        self._kept = Newest()
         self._open: list[_Open] = []
 
     def push(
@@ -69,24 +69,22 @@ class AudioTap:
     ) -> list[AudioPiece]:
         """A block `(n,)` and what fell in it -> what it completes of all events that are open; `last`: the stream ends,
         and with it every event."""
-        self._kept = np.concatenate((self._kept, samples))
-        self._position += len(samples)
-        first = self._position - len(self._kept)
+        self._kept.push(samples)
         for fired, fell in ((True, events), (False, near_misses)):
             for event in fell:
                 at = round(event.time * self._rate)
-                self._open.append(_Open(event, max(first, at - self._before), at + self._after, fired))
+                self._open.append(_Open(event, max(self._kept.start, at - self._before), at + self._after, fired))
         pieces = []
         for item in self._open:
-            stop = max(item.position, int(min(item.stop, self._position)))
+            stop = max(item.position, int(min(item.stop, self._kept.stop)))
             done = last or stop >= item.stop
             if stop > item.position or done:
-                piece = self._kept[item.position - first : stop - first].copy()
+                piece = self._kept.cut(item.position, stop).copy()
                 pieces.append(AudioPiece(item.event, item.position, piece, done, item.fired))
                 item.position = stop
         finished = {id(piece.event) for piece in pieces if piece.last}
         self._open = [item for item in self._open if id(item.event) not in finished]
-        self._kept = self._kept[max(0, len(self._kept) - self._keep) :]
+        self._kept.drop(self._kept.stop - self._keep)
         return pieces
 
     def skip(self, samples: int) -> list[AudioPiece]:

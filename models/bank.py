@@ -218,10 +218,10 @@ class BankBatches(IterableDataset[Example]):
         targets = self._targets(labels)
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.bank.rows)
         moments = np.random.default_rng((self.seed, self.epoch, self.rank))
-        stretches = self.stretches if self.stretches and self.epoch >= self.stretches.after else None
+        streamed = self.stretches is not None and self.epoch >= self.stretches.after
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             rows = order[start : start + self.batch_size][self.rank :: self.world]
-            stretch = stretches.draw(moments) if stretches else None
+            stretch = self.stretches.draw(moments) if self.stretches and streamed else None
             yield Example(torch.from_numpy(features[rows]), targets[rows], stretch)
 
     def _targets(self, labels: NDArray[np.uint8]) -> Tensor:

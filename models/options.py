@@ -114,6 +114,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--freeze-statistics", action="store_true", help="the trunk's batch norms keep the statistics they came with"
     )
     options = parser.parse_args(arguments)
+    if options.streams_after and not options.streams:
+        parser.error("--streams-after: there are no --streams")
     if (options.freeze or options.freeze_statistics) and options.devices * options.nodes > 1:
         parser.error("--freeze and --freeze-statistics work on one device: several agree on what learns at the start")
     if min(options.devices, options.nodes) < 1 or options.batch % (options.devices * options.nodes):

@@ -27,7 +27,9 @@ def test_rows_that_were_given_stay_what_they_were() -> None:
     assert (newest.start, newest.stop) == (59, 63)
     assert len(newest._buffer) <= 14
     newest.drop(1000)
-    assert newest.start == newest.stop == 63, "nothing can be dropped that has not come"
+    assert newest.start == newest.stop == 1000, "what will be pushed next"
+    newest.push(given_before)
+    assert newest.cut(1000, 1002).tolist() == [[2, 3], [4, 5]]
 
 
 steps = st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=20)

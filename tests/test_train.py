@@ -161,6 +161,7 @@ def test_more_devices_than_there_are_gpus_are_refused(
     ("arguments", "message"),
     [
         (["--precision", "8-bit"], "argument --precision: invalid choice: '8-bit'"),
+        (["--streams-after", "3"], "--streams-after: there are no --streams"),
         (["--devices", "0"], "--batch 16 cannot be shared by 0 devices"),
         (["--devices", "3"], "--batch 16 cannot be shared by 3 devices on each of 1 nodes; expected a multiple"),
         (["--devices", "4", "--nodes", "3"], "--batch 16 cannot be shared by 4 devices on each of 3 nodes"),

@@ -32,10 +32,10 @@ ROWS = 24
 HEARD_S = 0.5
 """for which a keyword is the answer once it has ended, so that a decoder can take the mean over 400 ms"""
 HELD_S = 0.9
-"""until which it may still be one, and behind which it may not; from its onset to its end, both are right, too"""
+"""until which it may still be, and behind which it may not; from its onset until then, any answer will do"""
 KEYWORD_WEIGHT = 2.0
 """of an answer where a keyword is right: they are rare"""
-NONE, EITHER = -1, -2
+NONE, ANY = -1, -2
 """targets beside those of LABELS: no keyword, and whatever it is"""
 OTHERS = [index for index, label in enumerate(LABELS) if label in NO_KEYWORDS]
 
@@ -46,7 +46,7 @@ class Stretch(NamedTuple):
     features: Tensor
     """`(batch, frames, bins)` float16, the logarithm before `mean` and `std`"""
     targets: Tensor
-    """`(batch, answers)`: a label of LABELS, NONE or EITHER, for each stride"""
+    """`(batch, answers)`: a label of LABELS, NONE or ANY, for each stride"""
 
 
 class Stretches:
@@ -81,7 +81,7 @@ class Stretches:
             start = int(rng.integers(len(frames) - FRAMES))
             features.append(frames[start : start + FRAMES])
             targets.append(wanted[start + self.stride : start + FRAMES + 1 : self.stride].copy())
-            targets[-1][: self.unheard] = EITHER
+            targets[-1][: self.unheard] = ANY
         return Stretch(torch.from_numpy(np.stack(features)), torch.from_numpy(np.stack(targets)))
 
 
@@ -105,7 +105,7 @@ def targets_of(truth: Truth, frames: int, config: FrontendConfig, context: int) 
         times = (word.onset, word.end, word.end + HEARD_S, word.end + HELD_S)
         onset, end, told, dropped = np.searchsorted(heard, [time * config.sample_rate for time in times])
         targets[dropped : end + context] = NONE
-        targets[onset:dropped] = EITHER
+        targets[onset:dropped] = ANY
         targets[end:told] = LABELS.index(word.keyword)
     return targets
 
@@ -119,5 +119,5 @@ def stretch_loss(answers: Tensor, targets: Tensor) -> Tensor:
     none = log[..., OTHERS].logsumexp(2)  # (batch, answers)
     label = log.gather(2, targets.clamp_min(0).unsqueeze(2)).squeeze(2)
     keywords = (targets >= 0) & (targets != LABELS.index(SILENCE))
-    weights = (targets != EITHER) + (KEYWORD_WEIGHT - 1) * keywords
+    weights = (targets != ANY) + (KEYWORD_WEIGHT - 1) * keywords
     return -(weights * torch.where(targets >= 0, label, none)).sum() / weights.sum().clamp_min(1)

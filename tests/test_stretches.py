@@ -16,7 +16,7 @@ from kws_stream.errors import KwsError
 from kws_stream.frontend import log_mel, to_float
 from kws_stream.truth import Sound, Truth, Utterance, to_line
 from models.labels import LABELS
-from models.stretches import EITHER, FRAMES, NONE, Stretches, stretch_loss, targets_of
+from models.stretches import ANY, FRAMES, NONE, Stretches, stretch_loss, targets_of
 
 CONFIG = FrontendConfig()
 YES, UNKNOWN, SILENCE = (LABELS.index(label) for label in ("yes", "unknown", "silence"))
@@ -37,7 +37,7 @@ def heard(seconds: float) -> int:
 def test_a_keyword_is_the_answer_for_half_a_second_behind_its_end() -> None:
     targets = targets_of(Truth((WORD,)), 600, CONFIG, context=96)
     assert targets.shape == (601,)
-    for seconds, target in ((1.99, SILENCE), (2.01, EITHER), (2.39, EITHER), (2.41, YES), (2.89, YES), (2.91, EITHER)):
+    for seconds, target in ((1.99, SILENCE), (2.01, ANY), (2.39, ANY), (2.41, YES), (2.89, YES), (2.91, ANY)):
         assert targets[heard(seconds)] == target, seconds
     assert targets[heard(3.31)] == targets[heard(3.35)] == NONE
     assert targets[heard(3.37) :].tolist() == [SILENCE] * (601 - heard(3.37))
@@ -62,7 +62,7 @@ def test_a_stretch_has_the_frames_of_its_place_and_an_answer_for_each_stride(
     for features, wanted in zip(stretch.features.float().numpy(), stretch.targets.tolist(), strict=True):
         (start,) = (at for at in range(len(whole) - FRAMES) if np.abs(whole[at] - features[0]).max() < 0.01)
         np.testing.assert_allclose(features, whole[start : start + FRAMES], atol=0.01)
-        assert wanted[:12] == [EITHER] * 12, "what was said before may still be the answer"
+        assert wanted[:12] == [ANY] * 12, "what was said before may still be the answer"
         assert wanted[12:] == [targets[start + 8 * stride] for stride in range(13, FRAMES // 8 + 1)]
     again = stretches.draw(np.random.default_rng(0), 20)
     assert torch.equal(again.features, stretch.features)
@@ -107,5 +107,5 @@ def test_a_keyword_counts_twice_and_where_both_are_right_nothing_counts() -> Non
     right, wrong = (answers(YES, 0.9), NONE), (answers(YES, 0.9), YES)
     expected = (-math.log(0.1 * 2 / 11) - 2 * math.log(0.9)) / 3
     assert loss(right, wrong) == pytest.approx(expected, rel=1e-5)
-    assert loss(right, wrong, (answers(UNKNOWN, 0.9), EITHER)) == pytest.approx(expected, rel=1e-5)
-    assert loss((answers(UNKNOWN, 0.9), EITHER)) == 0
+    assert loss(right, wrong, (answers(UNKNOWN, 0.9), ANY)) == pytest.approx(expected, rel=1e-5)
+    assert loss((answers(UNKNOWN, 0.9), ANY)) == 0

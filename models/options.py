@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.registry import list_architectures
+from models.task import CHECKPOINT
 
 DESCRIPTION = "From a folder of word folders to a checkpoint."
 
@@ -95,12 +96,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     training.add_argument("--threads", type=int, help="of each process, on a CPU")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--resume", action="store_true", help="go on where the run stopped")
-    transfer = parser.add_argument_group("transfer learning, for networks with a trunk of torchvision's or an encoder")
+    transfer = parser.add_argument_group("transfer learning")
     transfer.add_argument(
         "--weights",
         default="",
         metavar="FILE|imagenet",
-        help="state dict of the trunk: .pth, .npz, torchvision's; or encoder.pth of models.pretrain",
+        help="state dict of a trunk: .pth, .npz, torchvision's; encoder.pth of models.pretrain; .ckpt of a run of this "
+        "network, to go on from",
     )
     transfer.add_argument(
         "--pixel-std", type=float, help="standard deviation of the pixels that they know (57.4 for 0 to 255)"
@@ -116,6 +118,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     options = parser.parse_args(arguments)
     if options.streams_after and not options.streams:
         parser.error("--streams-after: there are no --streams")
+    if options.pixel_std is not None and options.weights.endswith(CHECKPOINT):
+        parser.error("--pixel-std: a run of this network saw features, no pixels")
     if (options.freeze or options.freeze_statistics) and options.devices * options.nodes > 1:
         parser.error("--freeze and --freeze-statistics work on one device: several agree on what learns at the start")
     if min(options.devices, options.nodes) < 1 or options.batch % (options.devices * options.nodes):

@@ -25,6 +25,8 @@ from models.transfer import TransferConfig, parameter_groups
 Loss = Literal["categorical", "binary"]
 Schedule = Literal["one-cycle", "constant"]
 """of the learning rate: up and down over the epochs asked for, or always the same"""
+CHECKPOINT = ".ckpt"
+"""ends the name of a run's checkpoint"""
 WARM_UP = 0.1
 """of the steps, until the learning rate is at its highest"""
 

@@ -42,15 +42,15 @@ from models.recipe import read_network, read_recipe
 from models.registry import find_architecture, parameter_count
 from models.streaming import STRIDE_FRAMES, StreamingNetwork
 from models.stretches import Stretches
-from models.task import KeywordTask
+from models.task import CHECKPOINT, KeywordTask, load_checkpoint
 from models.transfer import Freezing, TransferConfig, check_transfer
-from models.weights import load_weights
+from models.weights import load_weights, take_over
 
 
 def named(value: Any) -> Any:
     """The last name of a folder or file, and of what a run leaves that of the run; other values as they are."""
     if isinstance(value, Path):
-        return value.parent.name if value.suffix == ".ckpt" or value.name == ENCODER_FILE else value.name
+        return value.parent.name if value.suffix == CHECKPOINT or value.name == ENCODER_FILE else value.name
     return value
 
 
@@ -70,13 +70,15 @@ def describe(options: argparse.Namespace, survey: dict[str, object]) -> dict[str
 
 
 def build_task(options: argparse.Namespace, survey: dict[str, object], bank: FeatureBank) -> KeywordTask:
-    """A fresh network, but for the weights of others, whose front end standardises the bank."""
+    """A fresh network, but for the weights of others, whose front end standardises the bank; with those of a former run
+    goes its front end, which they know."""
     L.seed_everything(options.seed, verbose=False)
     found = find_architecture(options.architecture)
     transfer = read_transfer(options)
+    former = load_checkpoint(Path(options.weights)) if options.weights.endswith(CHECKPOINT) else None
     task = KeywordTask(
         options.architecture,
-        asdict(bank.measure(found.frontend)),
+        asdict(former.config if former else bank.measure(found.frontend)),
         asdict(read_recipe(options.set)[0]),
         learning_rate=options.learning_rate,
         provenance=describe(options, survey),
@@ -86,7 +88,9 @@ def build_task(options: argparse.Namespace, survey: dict[str, object], bank: Fea
         loss=options.loss,
     )
     check_transfer(task.network, transfer)
-    if options.weights and not options.resume:
+    if former:
+        take_over(task.network, former.network, options.weights)
+    elif options.weights and not options.resume:
         load_weights(task.network, options.weights, options.pixel_std)
     return task
 

@@ -1,4 +1,5 @@
-"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own."""
+"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own; all of those
+of a former run."""
 
 from __future__ import annotations
 
@@ -48,6 +49,14 @@ def load_weights(network: nn.Module, source: str, pixel_std: float | None = None
     if trunk.entry.in_channels == 1:
         kept[first] = sum_kernels(kept[first])
     trunk.whole.load_state_dict(kept, strict=False)  # of what is needed, all is there; the counters may not be
+
+
+def take_over(network: nn.Module, former: nn.Module, source: str) -> None:
+    """Put all weights and statistics of `former`, which `source` names, into `network`: to go on with other data, or at
+    other rates. ModelError, which names the tensor, where they are of another architecture or other settings."""
+    own = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    check_weights(former.state_dict(), own, type(network).__name__, source)
+    network.load_state_dict(former.state_dict())
 
 
 def _load_encoder(network: nn.Module, source: str, pixel_std: float | None) -> None:

@@ -102,6 +102,28 @@ def test_a_complete_run_that_was_moved_has_nothing_left_to_train(
     assert (moved / "best.ckpt").read_bytes() == (straight / "best.ckpt").read_bytes()
 
 
+def test_a_run_goes_on_from_another(corpus: Path, straight: Path, tmp_path: Path) -> None:
+    """By steps too small to see, and with the front end that the weights know though the data became others."""
+    former = load_checkpoint(straight / "last.ckpt")
+    others = write_corpus(tmp_path / "others", clips=2)
+    task = train(
+        others, tmp_path / "run", "--weights", str(straight / "last.ckpt"), "--epochs", "1", "--learning-rate", "1e-9"
+    )
+    assert task.config == former.config
+    assert task.hparams["provenance"]["options"]["weights"] == "straight"
+    weights = former.network.state_dict()
+    for name, parameter in task.network.named_parameters():
+        torch.testing.assert_close(parameter, weights[name], rtol=0, atol=1e-6)
+
+
+def test_only_a_run_of_the_same_network_is_gone_on_from(
+    corpus: Path, straight: Path, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["res8", "--data", str(corpus), "--run", str(runs / "bad"), *COMMON]
+    assert main([*command, "--weights", str(straight / "last.ckpt")]) == 1
+    assert "last.ckpt: ResNet has no tensor " in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_the_weights_are_averaged_from_the_start() -> None:
     averaged, current = torch.zeros(3), torch.ones(3)
     torch.testing.assert_close(average(averaged, current, torch.tensor(1)), current * 9 / 11)
@@ -131,6 +153,7 @@ def test_the_precision_is_as_asked_for(corpus: Path, runs: Path) -> None:
         (["--noise", "nowhere"], "no recordings in nowhere"),
         (["--resume"], "nothing to resume"),
         (["--teachers", "nowhere.ckpt"], "no checkpoint nowhere.ckpt"),
+        (["--weights", "nowhere.ckpt"], "no checkpoint nowhere.ckpt"),
         (["--streams", "nowhere.flac"], "lightcnn sees windows; only a streaming network learns from streams"),
     ],
 )
@@ -162,6 +185,7 @@ def test_more_devices_than_there_are_gpus_are_refused(
     [
         (["--precision", "8-bit"], "argument --precision: invalid choice: '8-bit'"),
         (["--streams-after", "3"], "--streams-after: there are no --streams"),
+        (["--weights", "a.ckpt", "--pixel-std", "57"], "--pixel-std: a run of this network saw features, no pixels"),
         (["--devices", "0"], "--batch 16 cannot be shared by 0 devices"),
         (["--devices", "3"], "--batch 16 cannot be shared by 3 devices on each of 1 nodes; expected a multiple"),
         (["--devices", "4", "--nodes", "3"], "--batch 16 cannot be shared by 4 devices on each of 3 nodes"),

@@ -1,5 +1,5 @@
-"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own; or all of a run
-that was trained before."""
+"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own; or those of a
+former run, all of them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own; or those of a
-former run, all of them."""
+"""Weights from elsewhere: torchvision's, from a file or from itself, into a trunk; an encoder's of our own; all of
+those of a former run."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Layout:
     """frames between two inferences"""
 
     states: tuple[tuple[int, ...], ...] = ()
-    """shapes of what a streaming network keeps, each `(1, ...)`"""
+    """shapes of what a streaming network keeps of one stream"""
 
     lead_frames: int = 0
     """frames of zeros in front of the context with which a streaming network begins"""

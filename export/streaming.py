@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import onnx
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from export.onnx import to_onnx, trace
@@ -22,37 +24,56 @@ LEAD_IN_STRIDES = 12
 """a second in front of the context with which it is renewed"""
 
 
+class Answering(nn.Module):
+    """A step whose answers are posteriors: a node costs less than numpy does beside the graph."""
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, features: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """As `Step`."""
+        logits, *left = self.step(features, *states)
+        return logits.softmax(2), *left
+
+
 def step_of(network: nn.Module) -> Step:
     """What is exported of a network; ModelError where it can only see windows."""
     return Step(streamed(network)).eval()
 
 
 def streaming_metadata(step: Step, metadata: ModelMetadata) -> ModelMetadata:
-    """The metadata of `step`, from those of the same network on windows. Multiplies are those of a stride."""
+    """The metadata of `step`, from those of the same network on windows. Multiplies are those of a stride, and it gives
+    posteriors."""
+    posteriors = tuple(round(value, 6) for value in softmax(np.array(metadata.golden.outputs)).tolist())
     multiplies = count_multiplies(step, metadata.stride_frames, metadata.frontend.bins)
     return replace(
         metadata,
+        output="softmax",
+        golden=replace(metadata.golden, outputs=posteriors),
         training={**metadata.training, "multiplies": multiplies},
         streaming=Streaming(None) if step.forgets else Streaming(RENEWAL_STRIDES, LEAD_IN_STRIDES),
     )
 
 
 def to_streaming_onnx(step: Step, metadata: ModelMetadata) -> onnx.ModelProto:
-    """From `features` `(batch, 1, frames, bins)`, whole strides of them, and `state_N` to `logits`
-    `(batch, answers, labels)` and `next_state_N`. States `(batch, ...)` are zeros at the beginning of a stream."""
+    """From `features` `(batch, 1, frames, bins)`, whole strides of them, and `state_N` to `posteriors`
+    `(batch, answers, labels)` and `next_state_N`. States are zeros at the beginning of a stream; which of their axes is
+    that of the streams their shapes say."""
     # Two of everything: sizes of 1 would be taken for constants.
     features = torch.zeros(2, 1, 2 * metadata.stride_frames, metadata.frontend.bins)
     states = initial_states(step, features)
+    streams = [axis_of_streams(*shapes) for shapes in zip(states, initial_states(step, features[:1]), strict=True)]
     batch = torch.export.Dim("batch", min=1)
     strides = torch.export.Dim("strides", min=1)
     names = [f"state_{index}" for index in range(len(states))]
     return trace(
-        step,
+        Answering(step),
         (features, *states),
         metadata,
         inputs=["features", *names],
-        outputs=["logits", *(f"next_{name}" for name in names)],
-        dynamic_shapes=({0: batch, 2: metadata.stride_frames * strides}, tuple({0: batch} for _ in states)),
+        outputs=["posteriors", *(f"next_{name}" for name in names)],
+        dynamic_shapes=({0: batch, 2: metadata.stride_frames * strides}, tuple({axis: batch} for axis in streams)),
     )
 
 
@@ -61,6 +82,12 @@ def initial_states(step: Step, features: Tensor) -> Sequence[Tensor]:
     """Of streams that begin with `features` `(batch, 1, frames, bins)`."""
     _, *states = step(features)
     return [torch.zeros_like(state) for state in states]
+
+
+def axis_of_streams(several: Tensor, one: Tensor) -> int:
+    """The axis on which states of several streams differ in shape from that of one."""
+    sizes = zip(several.shape, one.shape, strict=True)
+    return next(axis for axis, (many, single) in enumerate(sizes) if many != single)
 
 
 def to_graph(task: KeywordTask, metadata: ModelMetadata, streaming: bool) -> onnx.ModelProto:

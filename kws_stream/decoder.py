@@ -26,8 +26,8 @@ class Scores(NamedTuple):
     values: Floats
     """`(rows, keywords)` smoothed posteriors"""
 
-    fresh: NDArray[np.bool_]
-    """`(rows,)` whether the gate was closed in front of the row"""
+    fresh: list[bool]
+    """whether the gate was closed in front of the row"""
 
 
 class Scorer:
@@ -37,7 +37,7 @@ class Scorer:
     def __init__(self, labels: Sequence[str], stride: int, config: DecoderConfig, sample_rate: int = 16_000) -> None:
         """`stride`: samples from one row of posteriors to the next while the gate is open."""
         self.keywords = keywords_of(labels)
-        self._columns = np.array([labels.index(keyword) for keyword in self.keywords])
+        self._columns = columns_of(labels, self.keywords)
         self._stride = stride
         self._count = max(1, round(config.smoothing_ms * sample_rate / 1000 / stride))
         self._alone = config.alone if UNKNOWN in labels else 0.0
@@ -54,8 +54,8 @@ class Scorer:
 
     def push(self, posteriors: Floats, ends: Sequence[int]) -> Scores:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
-        scores = Scores(np.empty((len(posteriors), len(self.keywords)), np.float32), np.zeros(len(posteriors), bool))
-        for row, (values, end) in enumerate(zip(posteriors.take(self._columns, 1), ends, strict=True)):
+        scores = Scores(np.empty((len(posteriors), len(self.keywords)), np.float32), [False] * len(posteriors))
+        for row, (values, end) in enumerate(zip(posteriors[:, self._columns], ends, strict=True)):
             if end - self._last_end > self._stride:
                 self._recent.fill(0)
                 self._rows = 0
@@ -63,11 +63,11 @@ class Scorer:
             self._last_end = end
             self._recent[self._rows % self._count] = values
             self._rows += 1
-            # (keywords,); cheaper than mean
-            np.add.reduce(self._recent, 0, out=scores.values[row])
-            scores.values[row] /= min(self._rows, self._count)
+            score = scores.values[row]  # (keywords,)
+            np.add.reduce(self._recent, 0, None, score)  # cheaper than mean
+            score /= min(self._rows, self._count)
             if self._alone and (speech := self._speech_before(end, float(posteriors[row, self._unknown]))):
-                scores.values[row] = lowered(scores.values[row], self._alone * speech)
+                score[:] = lowered(score, self._alone * speech)
         return scores
 
     def _speech_before(self, end: int, unknown: float) -> float:
@@ -91,6 +91,7 @@ class Trigger:
         self._sample_rate = sample_rate
         values = [config.of(keyword) for keyword in self.keywords]
         self._threshold = np.array([value.threshold for value in values])
+        self._lowest = min(value.threshold for value in values)
         self._release = np.array([value.release for value in values])
         self._refractory = np.array([value.refractory_ms * sample_rate / 1000 for value in values])
         self.reset()
@@ -104,15 +105,14 @@ class Trigger:
     def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
         """Scores, and the position at which each row was known -> the events they cause."""
         events: list[KeywordEvent] = []
-        loud = scores.values >= self._threshold  # (rows, keywords)
-        if not self._any_asleep and not loud.any():
+        if not self._any_asleep and np.maximum.reduce(scores.values, None, initial=0) < self._lowest:
             return events  # nothing can fire, and nobody can wake
-        fires = np.any(loud, axis=1).tolist()  # (rows,)
+        fires = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
         for row, at in enumerate(decided):
             if not fires[row] and not self._any_asleep:
                 continue
             score = scores.values[row]  # (keywords,)
-            self._asleep &= (score >= self._release) & ~scores.fresh[row]
+            self._asleep &= (score >= self._release) & (not scores.fresh[row])
             resting = self._asleep | (at - self._last_event < self._refractory)
             margin = np.where(resting, -1.0, score - self._threshold)
             best = int(np.argmax(margin))
@@ -139,7 +139,7 @@ class PosteriorDecoder:
         self.config = config or DecoderConfig()
         self._scorer = Scorer(self.labels, stride, self.config, sample_rate)
         self._trigger = Trigger(self._scorer.keywords, self.config, sample_rate)
-        self.scores = Scores(np.empty((0, len(self._scorer.keywords)), np.float32), np.zeros(0, bool))
+        self.scores = Scores(np.empty((0, len(self._scorer.keywords)), np.float32), [])
         """Of the last push."""
 
     def reset(self) -> None:
@@ -154,6 +154,13 @@ class PosteriorDecoder:
         """
         self.scores = self._scorer.push(posteriors, ends)
         return self._trigger.push(self.scores, ends if decided is None else decided)
+
+
+def columns_of(labels: Sequence[str], keywords: Sequence[str]) -> slice | list[int]:
+    """Where `keywords` stand among `labels`: a slice, where they follow each other, is the cheaper index."""
+    columns = [labels.index(keyword) for keyword in keywords]
+    following = slice(columns[0], columns[-1] + 1)
+    return following if list(labels[following]) == list(keywords) else columns
 
 
 def lowered(scores: Floats, log_odds: float) -> Floats:

@@ -6,6 +6,7 @@ signal is samples [i * hop, i * hop + window) whoever computes it and however th
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -32,8 +33,8 @@ def to_float(samples: NDArray[np.generic]) -> Floats:
         return floats
     if samples.dtype not in (np.float32, np.float64):
         raise AudioError(f"expected float32 or int16 samples, got {samples.dtype}")
-    # A sum is NaN or infinite as soon as one sample is, and allocates nothing.
-    if not np.isfinite(floats.sum(dtype=np.float64)):
+    # A sum of squares is NaN or infinite as soon as one sample is; where they are merely huge, all are looked at.
+    if not math.isfinite(floats.dot(floats)) and not np.isfinite(floats).all():
         raise AudioError("expected finite samples, got NaN or infinity; the recording is damaged")
     return floats
 
@@ -44,7 +45,8 @@ class LogMel:
     def __init__(self, config: FrontendConfig) -> None:
         self.config = config
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)  # float64
-        self._filters = mel_filters(config) if config.kind == "log_mel" else None
+        # (2 * dft bins, bins): a power is the sum of two squares, which lie side by side.
+        self._filters = np.repeat(mel_filters(config), 2, 0) if config.kind == "log_mel" else None
         self._floor, self._mean, self._std = (np.float32(value) for value in (config.floor, config.mean, config.std))
 
     def __call__(self, samples: Floats) -> Floats:
@@ -61,9 +63,12 @@ class LogMel:
         strided: Floats = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))
         # Window and DFT are float64: a bin can lie 100 dB under its neighbours, below the rounding of float32.
         spectrum = np.fft.rfft(strided * self._window)  # (frames, window) -> (frames, window // 2 + 1)
-        power: Floats = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+        squares: Floats = spectrum.view(np.float64).astype(np.float32)  # (frames, 2 * dft bins)
+        squares *= squares
         if self._filters is not None:
-            power = power @ self._filters  # (frames, bins)
+            power: Floats = squares @ self._filters  # (frames, bins)
+        else:
+            power = squares[:, ::2] + squares[:, 1::2]
         power += self._floor
         np.log(power, out=power)
         power -= self._mean

@@ -4,6 +4,7 @@ its labels are where it is used."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -34,13 +35,14 @@ class Scaled(nn.Module):
         return self.network(features) / self.temperature + self.shift  # (batch, labels)
 
     def streamed(self) -> nn.Sequential:
-        """The layers that a stream is pushed through. A batch norm at rest is a scale and a shift, too, and onnxruntime
-        folds it into the convolution in front of it: a node less. ModelError where the network has no such layers."""
-        affine = nn.BatchNorm2d(len(self.shift))
-        affine.running_var = torch.ones_like(self.shift) - affine.eps
-        affine.weight.data.fill_(1 / self.temperature)
-        affine.bias.data.copy_(self.shift)
-        return nn.Sequential(*streamed(self.network), affine).eval()
+        """The layers that a stream is pushed through, the last of them scaled and shifted: no node more. ModelError
+        where the network has no such layers."""
+        layers = deepcopy(streamed(self.network))
+        last = [layer for layer in layers.modules() if isinstance(layer, nn.Linear | nn.Conv2d)][-1]
+        assert last.bias is not None
+        last.weight.data /= self.temperature
+        last.bias.data = last.bias / self.temperature + self.shift
+        return layers.eval()
 
 
 def prior_shift(trained: Sequence[float], expected: Sequence[float]) -> NDArray[np.float64]:

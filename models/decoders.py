@@ -61,7 +61,7 @@ def chen(trace: Trace, config: DecoderConfig, scores: Scores) -> Scores:
     equation 3)."""
     recent: deque[Floats] = deque(maxlen=max(1, round(LONGEST_MS * trace.sample_rate / 1000 / trace.stride)))
     values = np.empty_like(scores.values)
-    for row, (score, fresh) in enumerate(zip(scores.values, scores.fresh.tolist(), strict=True)):
+    for row, (score, fresh) in enumerate(zip(scores.values, scores.fresh, strict=True)):
         if fresh:
             recent.clear()
         recent.append(score)

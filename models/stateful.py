@@ -26,21 +26,20 @@ class Recurrent(nn.GRU):
         if self.training:
             with torch.no_grad():
                 _, left = self.step(maps, state)
-                begun = torch.rand(len(maps), 1, 1, device=maps.device) < BURN_IN_SHARE
-                state = left.roll(1, 0) * begun
+                begun = torch.rand(1, len(maps), 1, device=maps.device) < BURN_IN_SHARE
+                state = left.roll(1, 1) * begun
         return self.step(maps, state)[0]
 
     def initial(self, maps: Tensor) -> Tensor:
-        """The state of a stream that begins with `maps`: zeros `(batch, 1, units)`."""
-        return maps.new_zeros(maps.shape[0], 1, self.hidden_size)  # `len` would fix the batch of an exported graph
+        """The state of a stream that begins with `maps`: zeros `(1, batch, units)`."""
+        return maps.new_zeros(1, maps.shape[0], self.hidden_size)  # `len` would fix the batch of an exported graph
 
     def step(self, maps: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The same as `forward` in use, from `state` `(batch, 1, units)`, and the state that is left."""
+        """The same as `forward` in use, from `state` `(1, batch, units)`, and the state that is left."""
         sequence = maps.squeeze(3).permute(2, 0, 1)  # (frames, batch, inputs)
-        state = state.transpose(0, 1)  # (1, batch, units)
         if not torch.onnx.is_in_onnx_export():
             hidden, state = nn.GRU.forward(self, sequence, state.to(sequence.dtype))
-            return hidden.permute(1, 2, 0).unsqueeze(3), state.transpose(0, 1)
+            return hidden.permute(1, 2, 0).unsqueeze(3), state
         frames, batch, _ = sequence.shape
         hidden, state = torch.onnx.ops.symbolic_multi_out(
             "GRU",
@@ -49,4 +48,4 @@ class Recurrent(nn.GRU):
             dtypes=(sequence.dtype, sequence.dtype),
             shapes=((frames, 1, batch, self.hidden_size), (1, batch, self.hidden_size)),
         )
-        return hidden.permute(2, 3, 0, 1), state.transpose(0, 1)  # (batch, units, frames, 1)
+        return hidden.permute(2, 3, 0, 1), state  # (batch, units, frames, 1)

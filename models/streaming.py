@@ -24,11 +24,12 @@ WINDOWED = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 class ColumnWise(nn.Linear):
     """A dense layer for each column of a map: `(batch, inputs, columns, 1)` -> `(batch, outputs, columns, 1)`.
 
-    As a convolution, it would reorder the map in front of it and behind it, for nothing.
+    As a convolution, it would reorder the map in front of it and behind it, for nothing. Axes are only ever swapped, so
+    that in a graph the swaps of its neighbours join with its own.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
-        return super().forward(maps.squeeze(3).mT).mT.unsqueeze(3)
+        return super().forward(maps.transpose(1, 3)).transpose(1, 3)
 
 
 POINTWISE = (nn.ReLU, nn.BatchNorm2d, nn.Dropout, nn.Identity, ColumnWise)

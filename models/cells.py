@@ -19,6 +19,7 @@ from models.augment import AugmentConfig
 from models.bank import BankBatches
 from models.callbacks import Report, Seeds, say
 from models.folds import Folds, Part
+from models.layout import lay_out
 from models.registry import find_architecture
 from models.task import KeywordTask
 from models.transfer import Freezing, TransferConfig, check_transfer
@@ -215,7 +216,7 @@ def build_task(cell: Cell, learning: Part, recipe: Recipe, pretrained: bool) -> 
     check_transfer(task.network, transfer)
     if cell.weights and pretrained:
         load_weights(task.network, cell.weights, cell.pixel_std)
-    task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+    lay_out(task.network)
     return task
 
 

@@ -47,6 +47,7 @@ class Scorer:
 
     def reset(self) -> None:
         """As good as new."""
+        self._none: Floats = np.empty((0, len(self.keywords)), np.float32)
         self._recent = np.zeros((self._count, len(self.keywords)), np.float32)  # a ring, zeros where none is
         self._rows: int = 0  # since the last gap
         self._last_end: int = 0
@@ -54,21 +55,24 @@ class Scorer:
 
     def push(self, posteriors: Floats, ends: Sequence[int]) -> Scores:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
-        scores = Scores(np.empty((len(posteriors), len(self.keywords)), np.float32), [False] * len(posteriors))
-        for row, (values, end) in enumerate(zip(posteriors[:, self._columns], ends, strict=True)):
-            if end - self._last_end > self._stride:
-                self._recent.fill(0)
-                self._rows = 0
-                scores.fresh[row] = True
-            self._last_end = end
-            self._recent[self._rows % self._count] = values
-            self._rows += 1
-            score = scores.values[row]  # (keywords,)
-            np.add.reduce(self._recent, 0, None, score)  # cheaper than mean
-            score /= min(self._rows, self._count)
-            if self._alone and (speech := self._speech_before(end, float(posteriors[row, self._unknown]))):
-                score[:] = lowered(score, self._alone * speech)
-        return scores
+        before = (self._last_end, *ends)
+        fresh = [end - last > self._stride for last, end in zip(before, ends, strict=False)]
+        rows = [self._score(*row) for row in zip(posteriors, ends, fresh, strict=True)]
+        return Scores(rows[0] if len(rows) == 1 else np.concatenate([self._none, *rows]), fresh)
+
+    def _score(self, posteriors: Floats, end: int, fresh: bool) -> Floats:
+        """`(1, keywords)`"""
+        if fresh:
+            self._recent.fill(0)
+            self._rows = 0
+        self._last_end = end
+        self._recent[self._rows % self._count] = posteriors[self._columns]
+        self._rows += 1
+        score: Floats = np.add.reduce(self._recent, 0, keepdims=True)  # cheaper than mean
+        score /= min(self._rows, self._count)
+        if self._alone and (speech := self._speech_before(end, float(posteriors[self._unknown]))):
+            return lowered(score, self._alone * speech)
+        return score
 
     def _speech_before(self, end: int, unknown: float) -> float:
         """Mean posterior of unknown words in front of the word that may end at `end`; where the gate was closed, 0."""
@@ -105,7 +109,7 @@ class Trigger:
     def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
         """Scores, and the position at which each row was known -> the events they cause."""
         events: list[KeywordEvent] = []
-        if not self._any_asleep and np.maximum.reduce(scores.values, None, initial=0) < self._lowest:
+        if not self._any_asleep and (not decided or np.maximum.reduce(scores.values, None) < self._lowest):
             return events  # nothing can fire, and nobody can wake
         fires = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
         for row, at in enumerate(decided):
@@ -164,7 +168,7 @@ def columns_of(labels: Sequence[str], keywords: Sequence[str]) -> slice | list[i
 
 
 def lowered(scores: Floats, log_odds: float) -> Floats:
-    """Scores `(keywords,)` with so much taken from their log-odds."""
+    """Scores `(..., keywords)` with so much taken from their log-odds."""
     share = scores.astype(np.float64).clip(SURE, 1 - SURE)
     result: Floats = (1 / (1 + (1 - share) / share * np.exp(log_odds))).astype(np.float32)
     return result

@@ -1,6 +1,6 @@
 # From the recordings in KWS_DATA to the models that ship, three seeds each: `make zoo`, or `make compact` and its like for
 # one. SEEDS=0 trains the one that ships. A run that was stopped goes on where it was, and one that is complete is not repeated.
-ZOO := compact-large compact compact-tiny lightcnn gru-stream
+ZOO := compact-large compact compact-tiny lightcnn gru-stream gru-stream-large
 SEEDS := 0 1 2
 SYNTHETIC := runs/synthetic
 RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
@@ -27,7 +27,7 @@ EXPORT = $(BIN)/python -m export $(POINT)
 POINT := --threshold 0.9 --release 0.45
 lightcnn runs/lightcnn-%/model.onnx: POINT := --unknown-ratio 2 --threshold 0.8 --release 0.4
 # It holds a word for as long as a window would see it, whatever the gate does meanwhile, and learnt for how long that is.
-gru-stream runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
+gru-stream gru-stream-large runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
 
 .PHONY: zoo $(ZOO)
 .SECONDARY:
@@ -75,14 +75,19 @@ runs/streams/train%.flac: | $(VENV)/.train
 	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords $(if $(filter $*,$(FULL)),2200,700) \
 	    --snr-db 0 25 --overlap-share 0 --seed $*
 
-# A streaming network, taught by the large one that ships and by streams; and its twin, which sees windows.
-STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
+# Streaming networks, taught by the large one that ships and by streams; and the twin of one, which sees windows.
+STREAMED = $(LEARN) $(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,$(1)) --teachers compact-large $(UNMASKED)
+HEARD = --streams $(STREAMS) --streams-after 36
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
-	$(call STREAMED,stream) --streams $(STREAMS) --streams-after 36
+	$(call STREAMED,gru-stream) $(HEARD)
+	touch $@
+
+runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS)
+	$(call STREAMED,gru-stream-large) $(HEARD)
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth
-	$(call STREAMED,window)
+	$(call STREAMED,gru-window)
 	touch $@
 
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one. All runs take the
@@ -138,7 +143,7 @@ $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
-	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
+	$(if $(filter-out gru-stream%,$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
 
 define EIGHT_BITS

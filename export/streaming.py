@@ -68,7 +68,7 @@ def to_streaming_onnx(step: Step, metadata: ModelMetadata) -> onnx.ModelProto:
     strides = torch.export.Dim("strides", min=1)
     names = [f"state_{index}" for index in range(len(states))]
     return trace(
-        Answering(step),
+        Answering(step).eval(),
         (features, *states),
         metadata,
         inputs=["features", *names],

@@ -17,38 +17,35 @@ class Newest:
     def __init__(self, *row: int) -> None:
         """`row`: the shape of one."""
         self._buffer: Floats = np.empty((0, *row), np.float32)
-        self._begin = self._end = 0  # of the rows in the buffer that are kept
+        self._origin = 0  # row of the stream with which the buffer begins
         self.start: int = 0
         """Rows of the stream in front of those that are kept."""
-
-    @property
-    def stop(self) -> int:
+        self.stop: int = 0
         """Rows of the stream until now."""
-        return self.start + self._end - self._begin
 
     def push(self, rows: Floats) -> None:
         """The next ones."""
-        end = self._end + len(rows)
-        if end > len(self._buffer):
+        stop = self.stop + len(rows)
+        if stop - self._origin > len(self._buffer):
             # A new one, with some room to spare: who was given rows of the old one may still look at them.
-            old = self._buffer[self._begin : self._end]
-            end = len(old) + len(rows)
-            self._buffer = np.empty((end + max(len(rows), end // 4), *old.shape[1:]), np.float32)
+            old = self.cut(self.start, self.stop)
+            room = len(old) + len(rows)
+            self._buffer = np.empty((room + max(len(rows), room // 4), *old.shape[1:]), np.float32)
             self._buffer[: len(old)] = old
-            self._begin, self._end = 0, len(old)
-        self._buffer[self._end : end] = rows
-        self._end = end
+            self._origin = self.start
+        self._buffer[self.stop - self._origin : stop - self._origin] = rows
+        self.stop = stop
 
     def cut(self, start: int, stop: int) -> Floats:
         """Rows of the stream, which must be kept; they are not copied."""
-        shift = self._begin - self.start
-        return self._buffer[start + shift : stop + shift]
+        return self._buffer[start - self._origin : stop - self._origin]
 
     def drop(self, stop: int) -> None:
         """Keep no row in front of `stop`; where that is yet to come, it is what will be pushed next."""
-        if stop > self.start:
-            self._begin = min(self._begin + stop - self.start, self._end)
-            self.start = stop
+        self.start = max(self.start, stop)
+        if stop > self.stop:
+            self._origin += stop - self.stop
+            self.stop = stop
 
 
 class FeatureHistory:

@@ -20,8 +20,8 @@ from models.task import KeywordTask
 
 RENEWAL_STRIDES = 50
 """between two renewals of a recurrent network: 4 s, so that it hears hardly more than in training, which is 5 s"""
-LEAD_IN_STRIDES = 12
-"""a second in front of the context with which it is renewed"""
+LEAD_IN_STRIDES = 6
+"""half a second in front of the context with which it is renewed"""
 
 
 class Answering(nn.Module):

@@ -1,6 +1,6 @@
 # From the recordings in KWS_DATA to the models that ship, three seeds each: `make zoo`, or `make compact` and its like for
 # one. SEEDS=0 trains the one that ships. A run that was stopped goes on where it was, and one that is complete is not repeated.
-ZOO := compact-large compact compact-tiny lightcnn gru-stream gru-stream-large
+ZOO := compact-large compact compact-tiny lightcnn gru-stream
 SEEDS := 0 1 2
 SYNTHETIC := runs/synthetic
 RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
@@ -27,7 +27,7 @@ EXPORT = $(BIN)/python -m export $(POINT)
 POINT := --threshold 0.9 --release 0.45
 lightcnn runs/lightcnn-%/model.onnx: POINT := --unknown-ratio 2 --threshold 0.8 --release 0.4
 # It holds a word for as long as a window would see it, whatever the gate does meanwhile, and learnt for how long that is.
-gru-stream gru-stream-large runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
+gru-stream runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
 
 .PHONY: zoo $(ZOO)
 .SECONDARY:
@@ -65,29 +65,25 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
-# What streams teach that no second does (docs/adr/0011-streaming-networks.md): two of them full of keywords, six in which
-# they stand among sentences.
-FULL := 10 11
+# What streams teach that no second does (docs/adr/0011-streaming-networks.md): two of them full of keywords, one with hardly
+# any noise, down to the zeros between clips that were made by a machine, and six in which keywords stand among sentences.
+FULL := 10 11 12
+QUIET := 12
 STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25)
 runs/streams/train%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
 	$(BIN)/python -m models.compose -o $@ --split train --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise \
 	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords $(if $(filter $*,$(FULL)),2200,700) \
-	    --snr-db 0 25 --overlap-share 0 --seed $*
+	    --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25) --overlap-share 0 --seed $*
 
-# Streaming networks, taught by the large one that ships and by streams; and the twin of one, which sees windows.
-STREAMED = $(LEARN) $(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,$(1)) --teachers compact-large $(UNMASKED)
-HEARD = --streams $(STREAMS) --streams-after 36
+# A streaming network, taught by the large one that ships and by streams; and its twin, which sees windows.
+STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
-	$(call STREAMED,gru-stream) $(HEARD)
-	touch $@
-
-runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS)
-	$(call STREAMED,gru-stream-large) $(HEARD)
+	$(call STREAMED,stream) --streams $(STREAMS) --streams-after 36
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth
-	$(call STREAMED,gru-window)
+	$(call STREAMED,window)
 	touch $@
 
 # What each ingredient is worth, by the smallest network, and what negatives are worth to the default one. All runs take the
@@ -143,7 +139,7 @@ $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
-	$(if $(filter-out gru-stream%,$@),$(EIGHT_BITS))
+	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
 
 define EIGHT_BITS

@@ -65,14 +65,17 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
-# What streams teach that no second does (docs/adr/0011-streaming-networks.md): two of them full of keywords, one with hardly
-# any noise, down to the zeros between clips that were made by a machine, and six in which keywords stand among sentences.
-FULL := 10 11 12
+# What streams teach that no second does (docs/adr/0011-streaming-networks.md): four of them full of keywords, one of those
+# with hardly any noise, down to zeros between the words, and one of synthetic voices; and six in which keywords stand among
+# sentences.
+FULL := 10 11 12 13
 QUIET := 12
+SYNTHESISED := 13
 STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25)
-runs/streams/train%.flac: | $(VENV)/.train
+runs/streams/train%.flac: $(SYNTHETIC)/README.md | $(VENV)/.train
 	mkdir -p $(@D)
-	$(BIN)/python -m models.compose -o $@ --split train --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise \
+	$(BIN)/python -m models.compose -o $@ --split train --noise $(KWS_DATA)/noise \
+	    --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
 	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords $(if $(filter $*,$(FULL)),2200,700) \
 	    --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25) --overlap-share 0 --seed $*
 

@@ -140,10 +140,23 @@ runs/%/model.onnx: runs/%/done
 .SECONDEXPANSION:
 $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
+	$(if $(filter compact,$@),$(OPERATE))
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
 	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
+
+# A command stands alone: what that costs and saves on streams of val (docs/adr/0015-decoder.md).
+JUDGED := runs/streams/val1.flac runs/streams/val2.flac
+$(JUDGED): runs/streams/val%.flac: | $(VENV)/.train
+	mkdir -p $(@D)
+	$(BIN)/python -m models.compose -o $@ --split val --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise \
+	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords 1000 --overlap-share 0 --seed $*
+
+compact: $(JUDGED)
+define OPERATE
+$(BIN)/python -m export.operate kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@.onnx --streams $(JUDGED) --rule kept --alone 2
+endef
 
 define EIGHT_BITS
 $(BIN)/python -m export.quantize kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@-int8.onnx --data $(KWS_DATA)/speech_commands

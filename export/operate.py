@@ -19,7 +19,7 @@ from typing import Any
 import onnx
 
 from export.onnx import replacing, save, update_checksums
-from export.thresholds import Counts, Tally, alike, count, each, place
+from export.thresholds import Counts, Tally, alike, count, each, kept, place
 from kws_stream import KeywordModel, zoo
 from kws_stream.config import DecoderConfig
 from kws_stream.evaluation import poisson_interval, wilson_interval
@@ -29,8 +29,8 @@ from models.decoders import read_stream
 from models.markdown import table
 
 Rule = Callable[[Tally, float], Counts]
-RULES: dict[str, Rule] = {"each": each, "alike": alike}
-"""a threshold for each keyword, or all of the file's moved by the same log-odds"""
+RULES: dict[str, Rule] = {"each": each, "alike": alike, "kept": kept}
+"""a threshold for each keyword, all of the file's moved by the same log-odds, or those of the file"""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -40,10 +40,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="may be MODEL itself")
     parser.add_argument("--streams", type=Path, nargs="+", required=True, metavar="STREAM.flac")
     parser.add_argument("--target-fa", type=float, default=5.0, metavar="N", help="false alarms an hour (%(default)g)")
-    parser.add_argument("--rule", choices=RULES, default="each", help="thresholds of their own, or moved all alike")
+    parser.add_argument(
+        "--rule", choices=RULES, default="each", help="thresholds of their own, moved all alike, or kept as they are"
+    )
+    parser.add_argument("--alone", type=float, metavar="W", help="of the decoder (default: what the file says)")
     options = parser.parse_args(arguments)
     if not options.target_fa > 0:
         parser.error(f"--target-fa {options.target_fa:g}: expected more than 0")
+    if options.alone is not None and not options.alone >= 0:
+        parser.error(f"--alone {options.alone:g}: expected 0, which is off, or more")
     return options
 
 
@@ -82,17 +87,20 @@ def operate(options: argparse.Namespace) -> str:
     """Choose, write, and say what came of it, as Markdown."""
     model = KeywordModel.load(options.model)
     before: DecoderConfig = model.metadata.decoder
+    if options.alone is not None:
+        before = replace(before, alone=options.alone)
     tallies, streams = [], []
     for path in options.streams:
         trace, truth = read_stream(path, model)
         tallies.append(count(Replay(trace, before), before, truth.utterances))
         streams.append(truth.facts)
-    found = {name: choose(tallies, rule, options.target_fa) for name, rule in RULES.items()}
+    told = [name for name in RULES if (name == "kept") == (options.rule == "kept")]
+    found = {name: choose(tallies, RULES[name], options.target_fa) for name in told}
     rows, figures = found[options.rule]
     after = place(before, model.metadata.keywords, rows)
     whole = reduce(add, tallies)
     facts = {
-        "target_fa_per_hour": options.target_fa,
+        "target_fa_per_hour": None if options.rule == "kept" else options.target_fa,
         "rule": options.rule,
         "streams": streams,
         "words": whole.words,
@@ -108,7 +116,7 @@ def operate(options: argparse.Namespace) -> str:
 
 
 def report(found: dict[str, tuple[Counts, dict[str, Any]]], after: DecoderConfig, keywords: Sequence[str]) -> str:
-    """Both rules side by side, and the thresholds that were written."""
+    """The rules side by side, and the thresholds that were written."""
     lines = []
     for name, (_, figures) in found.items():
         for where, each_of in figures.items():

@@ -65,6 +65,11 @@ def count(replay: Replay, config: DecoderConfig, utterances: Sequence[Utterance]
     return Tally(keywords, misses, alarms, len(utterances), hours)
 
 
+def kept(tally: Tally, target: float) -> Counts:
+    """`(keywords,)` rows of SHIFTS: none, whatever the target."""
+    return np.full(len(tally.keywords), SHIFTS.index(0.0))
+
+
 def alike(tally: Tally, target: float) -> Counts:
     """`(keywords,)` rows of SHIFTS: one shift for all, with the fewest misses at `target` alarms an hour or fewer;
     KwsError where there is none."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_the_file_has_the_thresholds_and_what_they_came_to(
         assert after.metadata.decoder != shifted(before.metadata.decoder, 0.0)
 
 
+def test_the_decoder_is_changed_and_the_thresholds_are_kept(tmp_path: Path) -> None:
+    output = tmp_path / "operated.onnx"
+    command = ["compact-tiny", "-o", str(output), "--streams", str(write_stream(tmp_path, "one"))]
+    assert main([*command, "--rule", "kept", "--alone", "3"]) == 0
+    before, after = KeywordModel.load("compact-tiny").metadata.decoder, KeywordModel.load(output).metadata.decoder
+    assert after == replace(before, alone=3.0)
+    assert KeywordModel.load(output).metadata.accuracy["operating_point"]["target_fa_per_hour"] is None
+
+
 def test_test_clips_choose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stream = write_stream(tmp_path, "one", split="test")
     output = tmp_path / "operated.onnx"
@@ -67,6 +77,12 @@ def test_no_alarms_at_all_is_no_target(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="2"):
         main(["compact-tiny", "-o", "out.onnx", "--streams", "a.flac", "--target-fa", "0"])
     assert "--target-fa 0: expected more than 0" in capsys.readouterr().err
+
+
+def test_a_weight_below_0_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["compact-tiny", "-o", "out.onnx", "--streams", "a.flac", "--alone", "-1"])
+    assert "--alone -1: expected 0, which is off, or more" in capsys.readouterr().err
 
 
 def test_the_zoo_is_left_alone(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def describe_file(path: Path, metadata: ModelMetadata) -> str:
         "gate": asdict(metadata.gate),
         "decoder": {
             "smoothing_ms": metadata.decoder.smoothing_ms,
+            "alone": metadata.decoder.alone,
             **asdict(metadata.decoder.default),
             **{keyword: asdict(values) for keyword, values in metadata.decoder.keywords},
         },

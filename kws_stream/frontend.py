@@ -16,8 +16,8 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import AudioError
 
 Floats = NDArray[np.float32]
-BLOCK = 64
-"""frames computed together: what more of them need leaves the cache, and BLAS starts threads for it"""
+MULTIPLIES = 1 << 18
+"""up to which frames are computed together: for more, OpenBLAS starts threads, and what they need leaves the cache"""
 
 
 def to_float(samples: NDArray[np.generic]) -> Floats:
@@ -47,6 +47,7 @@ class LogMel:
         self._window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.window) / config.window)  # float64
         # (2 * dft bins, bins): a power is the sum of two squares, which lie side by side.
         self._filters = np.repeat(mel_filters(config), 2, 0) if config.kind == "log_mel" else None
+        self._block = max(1, MULTIPLIES // (2 * (config.window // 2 + 1) * config.mel_bins))  # frames
         self._floor, self._mean, self._std = (np.float32(value) for value in (config.floor, config.mean, config.std))
 
     def __call__(self, samples: Floats) -> Floats:
@@ -55,8 +56,8 @@ class LogMel:
         count = config.frames(len(samples))
         if count == 0:
             return np.empty((0, config.bins), np.float32)
-        if count > BLOCK:
-            blocks = (samples[start * config.hop :][: config.samples(BLOCK)] for start in range(0, count, BLOCK))
+        if count > (block := self._block):
+            blocks = (samples[start * config.hop :][: config.samples(block)] for start in range(0, count, block))
             return np.concatenate([self(block) for block in blocks])
         samples = np.ascontiguousarray(samples, np.float32)
         # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -69,3 +71,23 @@ def test_int16_and_float_are_the_same_samples() -> None:
 def test_what_is_no_audio_is_refused(samples: NDArray[Any], message: str) -> None:
     with pytest.raises(AudioError, match=message):
         to_float(samples)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads and their processor time are read from /proc")
+def test_long_pieces_start_no_threads() -> None:
+    """Beside a stream, threads of BLAS would burn more than they save."""
+    script = """
+import numpy as np
+from pathlib import Path
+from kws_stream.frontend import log_mel
+def ticks():
+    stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc/self/task").glob("*/stat")]
+    spent = [int(stat[11]) + int(stat[12]) for stat in stats]  # in user and in system mode
+    return sum(spent) - max(spent)
+before = ticks()
+for _ in range(30):
+    log_mel(np.zeros(160_000, np.float32))
+print(ticks() - before)
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert int(result.stdout) <= 2, "hundredths of a second, of all threads but one"

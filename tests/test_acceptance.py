@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import soundfile
 
-from kws_stream import KeywordEvent, spot
+from kws_stream import KeywordEvent, spot, zoo
 from kws_stream.truth import Utterance
 from models.labels import KEYWORDS
 from models.operating_point import Score, score, stitch
@@ -33,11 +34,12 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
     assert total.outside <= 1, total
 
 
-def test_the_bundled_recording_is_heard_completely() -> None:
+@pytest.mark.parametrize("model", [zoo.DEFAULT, "gru-stream"])
+def test_the_bundled_recording_is_heard_completely(model: str) -> None:
     rows = [row.split(",") for row in EXAMPLE.with_suffix(".csv").read_text().splitlines()[1:]]
     words = [Utterance(word, float(start), float(end)) for word, start, end, _ in rows]
     assert sorted(word.keyword for word in words if word.keyword in KEYWORDS) == sorted(KEYWORDS)
-    assert score(list(spot(EXAMPLE)), words) == Score(words=22, hits=10)
+    assert score(list(spot(EXAMPLE, model)), words) == Score(words=22, hits=10)
 
 
 def test_accuracy_on_the_test_clips(data: Path) -> None:

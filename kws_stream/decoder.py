@@ -109,7 +109,7 @@ class Trigger:
     def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
         """Scores, and the position at which each row was known -> the events they cause."""
         events: list[KeywordEvent] = []
-        if not self._any_asleep and (not decided or np.maximum.reduce(scores.values, None) < self._lowest):
+        if not self._any_asleep and (len(decided) == 0 or np.maximum.reduce(scores.values, None) < self._lowest):
             return events  # nothing can fire, and nobody can wake
         fires = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
         for row, at in enumerate(decided):

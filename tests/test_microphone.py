@@ -30,8 +30,8 @@ RATE = 16_000
 STRIDE = 1280
 STRIDE_SECONDS = STRIDE / RATE
 WORDS = ("yes", "stop", "left", "go")
-CLEAR = DecoderConfig(default=KeywordThreshold(threshold=0.9))
-"""fires for words that the model has no doubt about"""
+CLEAR = DecoderConfig(default=KeywordThreshold(threshold=0.95), alone=2.0)
+"""fires for words that the model has no doubt about, by the rule of its file at a higher threshold"""
 
 KWS_LISTEN = (sys.executable, "-m", "kws_stream.cli.listen")
 LISTEN_JSON = (*KWS_LISTEN, "--model", MODEL, "--device", "pulse", "--json")

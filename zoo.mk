@@ -71,13 +71,14 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 FULL := 10 11 12 13
 QUIET := 12
 SYNTHESISED := 13
+COMPOSE = $(BIN)/python -m models.compose -o $@ --noise $(KWS_DATA)/noise --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir \
+    --hours 2 --overlap-share 0 --seed $*
 STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25)
-runs/streams/train%.flac: $(SYNTHETIC)/README.md | $(VENV)/.train
+runs/streams/train$(SYNTHESISED).flac: $(SYNTHETIC)/README.md
+runs/streams/train%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
-	$(BIN)/python -m models.compose -o $@ --split train --noise $(KWS_DATA)/noise \
-	    --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
-	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords $(if $(filter $*,$(FULL)),2200,700) \
-	    --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25) --overlap-share 0 --seed $*
+	$(COMPOSE) --split train --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
+	    --keywords $(if $(filter $*,$(FULL)),2200,700) --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25)
 
 # A streaming network, taught by the large one that ships and by streams; and its twin, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
@@ -150,8 +151,7 @@ $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 JUDGED := runs/streams/val1.flac runs/streams/val2.flac
 $(JUDGED): runs/streams/val%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
-	$(BIN)/python -m models.compose -o $@ --split val --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise \
-	    --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir --hours 2 --keywords 1000 --overlap-share 0 --seed $*
+	$(COMPOSE) --split val --data $(KWS_DATA)/speech_commands --keywords 1000
 
 compact: $(JUDGED)
 define OPERATE

@@ -21,6 +21,7 @@ import onnx
 from export.onnx import replacing, save, update_checksums
 from export.thresholds import Counts, Tally, alike, count, each, kept, place
 from kws_stream import KeywordModel, zoo
+from kws_stream.cli import add_alone, alone_of
 from kws_stream.config import DecoderConfig
 from kws_stream.evaluation import poisson_interval, wilson_interval
 from kws_stream.trace import Replay
@@ -43,12 +44,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--rule", choices=RULES, default="each", help="thresholds of their own, moved all alike, or kept as they are"
     )
-    parser.add_argument("--alone", type=float, metavar="W", help="of the decoder (default: what the file says)")
+    add_alone(parser)
     options = parser.parse_args(arguments)
     if not options.target_fa > 0:
         parser.error(f"--target-fa {options.target_fa:g}: expected more than 0")
-    if options.alone is not None and not options.alone >= 0:
-        parser.error(f"--alone {options.alone:g}: expected 0, which is off, or more")
     return options
 
 
@@ -86,9 +85,7 @@ def choose(tallies: Sequence[Tally], rule: Rule, target: float) -> tuple[Counts,
 def operate(options: argparse.Namespace) -> str:
     """Choose, write, and say what came of it, as Markdown."""
     model = KeywordModel.load(options.model)
-    before: DecoderConfig = model.metadata.decoder
-    if options.alone is not None:
-        before = replace(before, alone=options.alone)
+    before = alone_of(options.alone, model.metadata.decoder)
     tallies, streams = [], []
     for path in options.streams:
         trace, truth = read_stream(path, model)

@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import onnx
 import torch
-from scipy.special import softmax
 from torch import Tensor, nn
 
 from export.onnx import to_onnx, trace
@@ -45,7 +43,7 @@ def step_of(network: nn.Module) -> Step:
 def streaming_metadata(step: Step, metadata: ModelMetadata) -> ModelMetadata:
     """The metadata of `step`, from those of the same network on windows. Multiplies are those of a stride, and it gives
     posteriors."""
-    posteriors = tuple(round(value, 6) for value in softmax(np.array(metadata.golden.outputs)).tolist())
+    posteriors = tuple(round(value, 6) for value in torch.tensor(metadata.golden.outputs).softmax(0).tolist())
     multiplies = count_multiplies(step, metadata.stride_frames, metadata.frontend.bins)
     return replace(
         metadata,

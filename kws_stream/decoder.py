@@ -47,7 +47,6 @@ class Scorer:
 
     def reset(self) -> None:
         """As good as new."""
-        self._none: Floats = np.empty((0, len(self.keywords)), np.float32)
         self._recent = np.zeros((self._count, len(self.keywords)), np.float32)  # a ring, zeros where none is
         self._rows: int = 0  # since the last gap
         self._last_end: int = 0
@@ -58,7 +57,7 @@ class Scorer:
         before = (self._last_end, *ends)
         fresh = [end - last > self._stride for last, end in zip(before, ends, strict=False)]
         rows = [self._score(*row) for row in zip(posteriors, ends, fresh, strict=True)]
-        return Scores(rows[0] if len(rows) == 1 else np.concatenate([self._none, *rows]), fresh)
+        return Scores(rows[0] if len(rows) == 1 else np.concatenate([self._recent[:0], *rows]), fresh)
 
     def _score(self, posteriors: Floats, end: int, fresh: bool) -> Floats:
         """`(1, keywords)`"""

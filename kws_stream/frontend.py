@@ -56,9 +56,9 @@ class LogMel:
         count = config.frames(len(samples))
         if count == 0:
             return np.empty((0, config.bins), np.float32)
-        if count > (block := self._block):
-            blocks = (samples[start * config.hop :][: config.samples(block)] for start in range(0, count, block))
-            return np.concatenate([self(block) for block in blocks])
+        if count > self._block:
+            starts, reach = range(0, count, self._block), config.samples(self._block)
+            return np.concatenate([self(samples[start * config.hop :][:reach]) for start in starts])
         samples = np.ascontiguousarray(samples, np.float32)
         # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
         strided: Floats = np.ndarray((count, config.window), np.float32, samples, strides=(4 * config.hop, 4))

@@ -90,11 +90,6 @@ class KeywordSpotter:
         events: list[KeywordEvent] = []
         self.near_misses = []
         for due in self.hear(to_float(samples)):
-            if len(due) == 1:  # in real time: a batch of one, without the search for others
-                states = self.model.initial if due[0].fresh else self.states
-                posteriors, left = self.model.answer(due[0].features[None], [states])
-                events += self.decide(due[0], posteriors[0], left[0])
-                continue
             for batch in batches([(self, run) for run in due]):
                 for _, fell in infer(self.model, batch):
                     events += fell
@@ -156,6 +151,9 @@ class KeywordSpotter:
 def batches(waiting: Sequence[tuple[KeywordSpotter, Due]]) -> Iterator[list[tuple[KeywordSpotter, Due]]]:
     """Runs that the network can make together: of equal length, and those of one stream after each other where one may
     go on from what the other leaves."""
+    if len(waiting) == 1:  # a stream alone, in real time
+        yield list(waiting)
+        return
     turns: Counter[KeywordSpotter] = Counter()
     groups: dict[tuple[int, int], list[tuple[KeywordSpotter, Due]]] = {}
     for spotter, due in waiting:

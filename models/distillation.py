@@ -16,6 +16,7 @@ from kws_stream.errors import ModelError
 from kws_stream.model import KeywordModel
 from models.bank import FeatureBank, save
 from models.labels import LABELS
+from models.layout import lay_out
 from models.recordings import shown
 from models.task import load_checkpoint
 
@@ -29,7 +30,7 @@ class Trained:
     def __init__(self, path: Path) -> None:
         """Raises ModelError."""
         self.task = load_checkpoint(path)
-        self.task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+        lay_out(self.task.network)
         self.config, self.frames = self.task.config, self.task.frames
         self.labels = tuple(self.task.hparams["labels"])
         self.path = path

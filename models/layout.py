@@ -1,4 +1,4 @@
-"""How the maps of a network lie in memory while it is trained."""
+"""How the maps of a network lie in memory."""
 
 from __future__ import annotations
 

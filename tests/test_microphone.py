@@ -13,13 +13,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from ctypes.util import find_library
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from kws_stream import DecoderConfig, KeywordEvent, KeywordModel, KeywordThreshold, spot
+from kws_stream import KeywordEvent, KeywordModel, KeywordThreshold, spot
 from kws_stream.microphone import PATIENCE_SECONDS
 from kws_stream.zoo import DEFAULT
 from tests.listening import ASYNC, CALLBACK, SPECTRUM, Listening, LiveListening
@@ -30,8 +31,8 @@ RATE = 16_000
 STRIDE = 1280
 STRIDE_SECONDS = STRIDE / RATE
 WORDS = ("yes", "stop", "left", "go")
-CLEAR = DecoderConfig(default=KeywordThreshold(threshold=0.95), alone=2.0)
-"""fires for words that the model has no doubt about, by the rule of its file at a higher threshold"""
+CLEAR = KeywordThreshold(threshold=0.95)
+"""fires for words that the model has no doubt about"""
 
 KWS_LISTEN = (sys.executable, "-m", "kws_stream.cli.listen")
 LISTEN_JSON = (*KWS_LISTEN, "--model", MODEL, "--device", "pulse", "--json")
@@ -63,12 +64,14 @@ def recording(data: Path, model: KeywordModel, tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("recording") / "recording.wav"
     pause = (np.random.default_rng(0).standard_normal(RATE) * 0.001).astype(np.float32)
 
+    clear = replace(model.metadata.decoder, default=CLEAR)
+
     def write(*clips: np.ndarray) -> None:
         soundfile.write(path, np.concatenate((pause, *(piece for clip in clips for piece in (clip, pause)))), RATE)
 
     def hears(clips: Sequence[np.ndarray], shift: int) -> tuple[str, ...]:
         write(np.zeros(shift, np.float32), *clips)
-        return tuple(event.keyword for event in spot(path, model, decoder=CLEAR))
+        return tuple(event.keyword for event in spot(path, model, decoder=clear))
 
     clips: list[np.ndarray] = []
     for number, word in enumerate(WORDS, 1):

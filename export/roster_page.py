@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -41,8 +41,9 @@ def find_front(entries: Sequence[Entry], cost: str) -> list[Entry]:
     return front
 
 
-def draw_page(entries: Sequence[Entry], training: argparse.Namespace, picture: str) -> str:
-    """Markdown, the most accurate first; `training` is the recipe that all were trained by."""
+def draw_page(entries: Sequence[Entry], training: argparse.Namespace, picture: str, floor: float) -> str:
+    """Markdown, the most accurate first; `training` is the recipe that all were trained by, `floor` the accuracy of
+    whoever always answers what is most frequent."""
     fronts = {name: {entry.name for entry in find_front(entries, name)} for name in ("multiplies", "milliseconds")}
     rows = []
     for entry in sorted(entries, key=lambda entry: -entry.accuracy):
@@ -53,26 +54,28 @@ def draw_page(entries: Sequence[Entry], training: argparse.Namespace, picture: s
                 f"{entry.parameters:,}",
                 f"{entry.multiplies / 1e6:,.1f}" + " *" * (entry.name in fronts["multiplies"]),
                 f"{entry.milliseconds:.3f}" + " *" * (entry.name in fronts["milliseconds"]),
-                f"{entry.accuracy:.3f} ({low:.3f} to {high:.3f})",
+                f"{entry.accuracy:.3f} ({low:.3f} to {high:.3f})" + " †" * (low <= floor),
                 entry.paper or "ours",
             )
         )
     streaming = ", ".join(f"`{entry.name}`" for entry in entries if entry.streaming)
     head = ("network", "parameters", "M multiplies", "CPU ms", "accuracy", "paper")
-    epochs, rate, batch = training.epochs, training.learning_rate, training.batch
     return f"""# Every network, trained alike
 
 Written by `python -m export.roster`; nothing in it was entered by hand.
 
-{len(entries)} networks, each once (seed {training.seed}), {epochs} epochs in batches of {batch}, one cycle up to a
-learning rate of {rate:g}{"".join(f", {setting}" for setting in training.set)}: a modest recipe that is the same for all
-and made for none. It tells what a network learns soon, not what it can learn: the files in the zoo took many times as
-long, and large networks are served worst. Accuracy on the {entries[0].clips:,} validation words (without silence),
-which also chose the epoch, with their 95 % interval (Wilson); another seed would move it, too.
+{len(entries)} networks, each once, from [recorded words](training.md), by `make networks`:
+`{_options(training)}` of `models.train`.
+A modest recipe that is the same for all and made for none. It tells what a network learns soon, not what it can learn:
+the files in the zoo took many times as long. Accuracy on the {entries[0].clips:,} validation words (without silence),
+which also chose the epoch, with their 95 % interval (Wilson); another seed would move it, too. Who always answers
+"unknown" is right in {floor:.3f} of them: a dagger stands where the interval reaches down to that, and so nothing shows
+that the network learnt anything by this recipe.
 
 Multiplies are those of an answer; CPU ms is what it takes in onnxruntime on one thread, all networks in turns, the
 fastest of several rounds. Streaming networks ({streaming or "none here"}) go on from their states, so that an answer
-costs them the frames of a stride and not a whole context. A star: no other network is both cheaper and more accurate.
+costs them the frames of a stride and not a whole context. `adaptive` costs as much where it goes on behind its first
+exit. A star: no other network is both cheaper and more accurate.
 
 ![Accuracy over multiplies and over processor time]({picture})
 
@@ -80,33 +83,42 @@ costs them the frames of a stride and not a whole context. A star: no other netw
 """
 
 
-def draw_pareto(entries: Sequence[Entry]) -> Figure:
-    """Accuracy over multiplies and over processor time, the networks that nothing beats joined and named."""
-    figure = Figure(figsize=(9, 10), layout="constrained")
+def _options(training: argparse.Namespace) -> str:
+    """Those of `models.train` that all networks share, but for the data."""
+    settings = f" --set {' '.join(training.set)}" if training.set else ""
+    names = ("epochs", "passes", "batch", "learning_rate", "seed")
+    return " ".join(f"--{name.replace('_', '-')} {getattr(training, name):g}" for name in names) + settings
+
+
+def draw_pareto(entries: Sequence[Entry], floor: float, named: Collection[str] = ()) -> Figure:
+    """Accuracy over multiplies and over processor time: the networks that nothing beats joined and named, those of
+    `named`, too, and a line for `floor`."""
+    figure = Figure(figsize=(9, 11), layout="constrained")
     panels = figure.subplots(2, 1, sharey=True)
     names = {"multiplies": "multiplies of an answer", "milliseconds": "CPU ms of an answer in onnxruntime"}
     for axes, (cost, name) in zip(panels, names.items(), strict=True):
-        _draw_front(axes, entries, cost)
-        tidy(axes, f"accuracy over {name}", name, "accuracy on validation words")
+        _draw_front(axes, entries, cost, named)
+        axes.axhline(floor, color=GREY, linewidth=0.8, linestyle=":")
+        tidy(axes, f"accuracy over {name} (dotted: always the most frequent label)", name, "accuracy")
     return figure
 
 
-def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str) -> None:
+def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str, named: Collection[str]) -> None:
     front = find_front(entries, cost)
     others = [entry for entry in entries if entry not in front]
-    axes.plot(
-        [getattr(entry, cost) for entry in others], [entry.accuracy for entry in others], "o", color=GREY, alpha=0.5
-    )
-    places = [getattr(entry, cost) for entry in front]
-    axes.step(places, [entry.accuracy for entry in front], where="post", color=BLUE, linewidth=1, alpha=0.6)
-    axes.plot(places, [entry.accuracy for entry in front], "o", color=VERMILION)
-    for entry, place in zip(front, places, strict=True):
-        note: dict[str, Any] = {"xytext": (-4, 5), "textcoords": "offset points", "fontsize": 8, "ha": "right"}
-        axes.annotate(entry.name, (place, entry.accuracy), **note)
+    for group, colour in ((others, GREY), (front, VERMILION)):
+        places, heights = [getattr(entry, cost) for entry in group], [entry.accuracy for entry in group]
+        axes.plot(places, heights, "o", color=colour, alpha=1 if group is front else 0.5)
+        if group is front:
+            axes.step(places, heights, where="post", color=BLUE, linewidth=1, alpha=0.6)
+    for entry in (*front, *(entry for entry in others if entry.name in named)):
+        left: dict[str, Any] = {"xytext": (-4, 5), "ha": "right"}
+        below: dict[str, Any] = {"xytext": (0, -11), "ha": "center", "color": GREY}
+        look = left if entry in front else below
+        axes.annotate(
+            entry.name, (getattr(entry, cost), entry.accuracy), textcoords="offset points", fontsize=8, **look
+        )
     axes.set_xscale("log")
-    axes.set_xlim(left=min(places) / 10)  # room for the name of the cheapest
-    # What is far below the others would press them together; it stands in the table.
-    best = max(entry.accuracy for entry in entries)
-    axes.set_ylim(max(min(entry.accuracy for entry in entries), best - 0.25) - 0.01, best + 0.015)
+    axes.set_xlim(left=min(getattr(entry, cost) for entry in front) / 10)  # room for the name of the cheapest
     axes.yaxis.set_major_formatter(PERCENT)
     axes.grid(alpha=0.25)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +22,20 @@ SURE = 1e-7
 """how far scores stay from 0 and 1 where log-odds are taken: what float32 can tell from 1"""
 
 
-class Scores(NamedTuple):
+@dataclass
+class Scores:
     """What a decoder goes by, row by row."""
 
-    values: Floats
-    """`(rows, keywords)` smoothed posteriors"""
+    rows: Sequence[Sequence[float]]
+    """smoothed posteriors of the keywords"""
 
-    fresh: list[bool]
+    fresh: Sequence[bool]
     """whether the gate was closed in front of the row"""
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The rows as an array, `(rows, keywords)`."""
+        return np.array(self.rows, np.float64)
 
 
 class Scorer:
@@ -37,7 +45,7 @@ class Scorer:
     def __init__(self, labels: Sequence[str], stride: int, config: DecoderConfig, sample_rate: int = 16_000) -> None:
         """`stride`: samples from one row of posteriors to the next while the gate is open."""
         self.keywords = keywords_of(labels)
-        self._columns = columns_of(labels, self.keywords)
+        self._columns = [labels.index(keyword) for keyword in self.keywords]
         self._stride = stride
         self._count = max(1, round(config.smoothing_ms * sample_rate / 1000 / stride))
         self._alone = config.alone if UNKNOWN in labels else 0.0
@@ -47,8 +55,7 @@ class Scorer:
 
     def reset(self) -> None:
         """As good as new."""
-        self._recent = np.zeros((self._count, len(self.keywords)), np.float32)  # a ring, zeros where none is
-        self._rows: int = 0  # since the last gap
+        self._recent: deque[list[float]] = deque(maxlen=self._count)  # posteriors of the keywords since the last gap
         self._last_end: int = 0
         self._speech: deque[tuple[int, float]] = deque()  # end and posterior of unknown, of what `_far` still reaches
 
@@ -56,22 +63,21 @@ class Scorer:
         """Posteriors `(rows, labels)`, each with the sample position where its context ends."""
         before = (self._last_end, *ends)
         fresh = [end - last > self._stride for last, end in zip(before, ends, strict=False)]
-        rows = [self._score(*row) for row in zip(posteriors, ends, fresh, strict=True)]
-        return Scores(rows[0] if len(rows) == 1 else np.concatenate([self._recent[:0], *rows]), fresh)
+        # Numbers of Python: a call of numpy costs as much as adding up the few keywords of a row.
+        rows = [self._score(*row) for row in zip(posteriors.tolist(), ends, fresh, strict=True)]
+        self._last_end = before[-1]
+        return Scores(rows, fresh)
 
-    def _score(self, posteriors: Floats, end: int, fresh: bool) -> Floats:
-        """`(1, keywords)`"""
+    def _score(self, posteriors: list[float], end: int, fresh: bool) -> list[float]:
+        """One for each keyword."""
         if fresh:
-            self._recent.fill(0)
-            self._rows = 0
-        self._last_end = end
-        self._recent[self._rows % self._count] = posteriors[self._columns]
-        self._rows += 1
-        score: Floats = np.add.reduce(self._recent, 0, keepdims=True)  # cheaper than mean
-        score /= min(self._rows, self._count)
-        if self._alone and (speech := self._speech_before(end, float(posteriors[self._unknown]))):
-            return lowered(score, self._alone * speech)
-        return score
+            self._recent.clear()
+        self._recent.append([posteriors[column] for column in self._columns])
+        count = len(self._recent)
+        scores = [sum(course) / count for course in zip(*self._recent, strict=True)]
+        if self._alone and (speech := self._speech_before(end, posteriors[self._unknown])):
+            return lowered(scores, self._alone * speech)
+        return scores
 
     def _speech_before(self, end: int, unknown: float) -> float:
         """Mean posterior of unknown words in front of the word that may end at `end`; where the gate was closed, 0."""
@@ -108,7 +114,7 @@ class Trigger:
     def push(self, scores: Scores, decided: Sequence[int]) -> list[KeywordEvent]:
         """Scores, and the position at which each row was known -> the events they cause."""
         events: list[KeywordEvent] = []
-        if not self._any_asleep and (len(decided) == 0 or np.maximum.reduce(scores.values, None) < self._lowest):
+        if len(decided) == 0 or (not self._any_asleep and max(map(max, scores.rows)) < self._lowest):
             return events  # nothing can fire, and nobody can wake
         fires = np.any(scores.values >= self._threshold, axis=1).tolist()  # (rows,)
         for row, at in enumerate(decided):
@@ -142,7 +148,7 @@ class PosteriorDecoder:
         self.config = config or DecoderConfig()
         self._scorer = Scorer(self.labels, stride, self.config, sample_rate)
         self._trigger = Trigger(self._scorer.keywords, self.config, sample_rate)
-        self.scores = Scores(np.empty((0, len(self._scorer.keywords)), np.float32), [])
+        self.scores = Scores([], [])
         """Of the last push."""
 
     def reset(self) -> None:
@@ -159,15 +165,8 @@ class PosteriorDecoder:
         return self._trigger.push(self.scores, ends if decided is None else decided)
 
 
-def columns_of(labels: Sequence[str], keywords: Sequence[str]) -> slice | list[int]:
-    """Where `keywords` stand among `labels`: a slice, where they follow each other, is the cheaper index."""
-    columns = [labels.index(keyword) for keyword in keywords]
-    following = slice(columns[0], columns[-1] + 1)
-    return following if list(labels[following]) == list(keywords) else columns
-
-
-def lowered(scores: Floats, log_odds: float) -> Floats:
-    """Scores `(..., keywords)` with so much taken from their log-odds."""
-    share = scores.astype(np.float64).clip(SURE, 1 - SURE)
-    result: Floats = (1 / (1 + (1 - share) / share * np.exp(log_odds))).astype(np.float32)
-    return result
+def lowered(scores: Sequence[float], log_odds: float) -> list[float]:
+    """Scores with so much taken from their log-odds."""
+    odds = math.exp(log_odds)
+    shares = (min(max(score, SURE), 1 - SURE) for score in scores)
+    return [1 / (1 + (1 - share) / share * odds) for share in shares]

@@ -16,8 +16,10 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import AudioError
 
 Floats = NDArray[np.float32]
+FRAMES = 64
+"""computed together: of more, what they need leaves the cache"""
 MULTIPLIES = 1 << 18
-"""up to which frames are computed together: for more, OpenBLAS starts threads, and what they need leaves the cache"""
+"""of a product of matrices, up to which OpenBLAS starts no threads"""
 
 
 def to_float(samples: NDArray[np.generic]) -> Floats:
@@ -56,8 +58,8 @@ class LogMel:
         count = config.frames(len(samples))
         if count == 0:
             return np.empty((0, config.bins), np.float32)
-        if count > self._block:
-            starts, reach = range(0, count, self._block), config.samples(self._block)
+        if count > FRAMES:
+            starts, reach = range(0, count, FRAMES), config.samples(FRAMES)
             return np.concatenate([self(samples[start * config.hop :][:reach]) for start in starts])
         samples = np.ascontiguousarray(samples, np.float32)
         # (frames, window) without a copy; numpy's own sliding_window_view takes as long as the DFT of a short block.
@@ -66,14 +68,22 @@ class LogMel:
         spectrum = np.fft.rfft(strided * self._window)  # (frames, window) -> (frames, window // 2 + 1)
         squares: Floats = spectrum.view(np.float64).astype(np.float32)  # (frames, 2 * dft bins)
         squares *= squares
-        if self._filters is not None:
-            power: Floats = squares @ self._filters  # (frames, bins)
-        else:
-            power = squares[:, ::2] + squares[:, 1::2]
+        power = self._filtered(squares)  # (frames, bins)
         power += self._floor
         np.log(power, out=power)
         power -= self._mean
         power /= self._std
+        return power
+
+    def _filtered(self, squares: Floats) -> Floats:
+        """`(frames, 2 * dft bins)` -> `(frames, bins)`"""
+        if self._filters is None:
+            return squares[:, ::2] + squares[:, 1::2]
+        if len(squares) <= self._block:
+            return squares @ self._filters
+        power = np.empty((len(squares), self.config.bins), np.float32)
+        for start in range(0, len(squares), self._block):
+            np.matmul(squares[start : start + self._block], self._filters, out=power[start : start + self._block])
         return power
 
 

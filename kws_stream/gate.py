@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kws_stream.config import GateConfig
 
-Floats = NDArray[np.float32]
+Samples = NDArray[np.generic]
 FRAME_MS = 20
 ALWAYS = 1 << 62
 """A sample index that no stream reaches."""
@@ -43,13 +43,9 @@ class VoiceActivity:
         _webrtcvad.set_mode(self._vad, self._mode)
         self._tail: bytes = b""
 
-    def push(self, samples: Floats) -> list[bool]:
-        """`(n,)` samples in [-1, 1) -> whether there is speech, for every frame that they complete."""
-        scaled = samples * np.float32(32768)
-        np.rint(scaled, out=scaled)
-        np.minimum(scaled, 32767, out=scaled)  # two calls of these are cheaper than clip
-        np.maximum(scaled, -32768, out=scaled)
-        self._tail += scaled.astype("<i2").tobytes()
+    def push(self, samples: Samples) -> list[bool]:
+        """`(n,)` samples, int16 or floats in [-1, 1) -> whether there is speech, for every frame that they complete."""
+        self._tail += to_int16(samples).tobytes()
         size = 2 * self.frame  # bytes
         whole = len(self._tail) // size * size
         frames = (self._tail[at : at + size] for at in range(0, whole, size))
@@ -84,8 +80,8 @@ class SpeechGate:
         """Samples after which a position that lies in no span never will."""
         return self.look_back + self._activity.frame if self._activity else 0
 
-    def push(self, samples: Floats) -> list[Span]:
-        """`(n,)` samples in [-1, 1) -> the spans that became known with them."""
+    def push(self, samples: Samples) -> list[Span]:
+        """`(n,)` samples, int16 or floats in [-1, 1) -> the spans that became known with them."""
         if self._activity is None:
             spans = [Span(0, ALWAYS, 0)] if self._open_until == 0 else []
             self._open_until = ALWAYS
@@ -101,3 +97,12 @@ class SpeechGate:
                 self._open_until = span.stop
                 spans.append(span)
         return spans
+
+
+def to_int16(samples: Samples) -> Samples:
+    """`(n,)` samples, int16 or floats in [-1, 1) -> little-endian int16; what is louder is clipped."""
+    if samples.dtype == np.int16:
+        return samples.astype("<i2", copy=False)
+    scaled = np.multiply(samples, np.float32(32768))
+    np.rint(scaled, out=scaled)
+    return scaled.clip(-32768, 32767, out=scaled).astype("<i2")

@@ -86,7 +86,7 @@ class SpotterPool:
         names = {self._spotters[stream]: stream for stream in signals}
         waiting: list[tuple[KeywordSpotter, Due]] = []
         for stream, signal in signals.items():
-            for due in self._spotters[stream].hear(signal):
+            for due in self._spotters[stream].hear(signal, blocks[stream]):
                 waiting += [(self._spotters[stream], run) for run in due]
                 while len(waiting) >= LARGEST_BATCH:
                     self._infer(waiting[:LARGEST_BATCH], names, events)

@@ -89,15 +89,15 @@ class KeywordSpotter:
         """
         events: list[KeywordEvent] = []
         self.near_misses = []
-        for due in self.hear(to_float(samples)):
+        for due in self.hear(to_float(samples), samples):
             for batch in batches([(self, run) for run in due]):
                 for _, fell in infer(self.model, batch):
                     events += fell
         return events
 
-    def hear(self, signal: Floats) -> Iterator[list[Due]]:
-        """The first half of `push`: `(n,)` samples in [-1, 1) -> the runs of the network that they make due, a
-        second at a time.
+    def hear(self, signal: Floats, samples: NDArray[np.generic]) -> Iterator[list[Due]]:
+        """The first half of `push`: `(n,)` samples, and the same as floats in [-1, 1) -> the runs of the network that
+        they make due, a second at a time.
 
         `SpotterPool` makes those of many streams at once. All must be taken, and handed to `decide` in their order.
         """
@@ -105,7 +105,7 @@ class KeywordSpotter:
             piece = signal[start : start + self._longest]
             self._position += len(piece)
             self._hearing.push(piece)
-            self._spans += self._gate.push(piece)
+            self._spans += self._gate.push(samples[start : start + self._longest])
             due = self._hearing.due(self._wanted())
             self._hearing.forget(self._next)
             if due:

@@ -68,12 +68,12 @@ def record(model: KeywordModel, source: Source, gate: GateConfig | None = None) 
         if block.lost:
             everything.skip(block.lost)
             gated.skip(block.lost)
-        for runs in everything.hear(block.samples):
+        for runs in everything.hear(block.samples, block.samples):
             for batch in batches([(everything, run) for run in runs]):
                 for (_, due), (rows, everything.states) in zip(batch, answer(model, batch), strict=True):
                     posteriors.append(rows[-len(due.answers) :])
                     ends += [wanted.end for wanted in due.answers]
-        for runs in gated.hear(block.samples):
+        for runs in gated.hear(block.samples, block.samples):
             decided.update((wanted.end, wanted.decided) for due in runs for wanted in due.answers)
     if not ends:
         needed = config.samples(model.metadata.context_frames) / config.sample_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -12,7 +13,8 @@ FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 
 def complete(name: str, command: Callable[[], object]) -> int:
     """Call `command` -> the exit code: 0; 1 when it failed, which becomes one line on stderr; 130 after Ctrl-C
-    and 143 after SIGTERM, as shells have it, so that what was to follow does not."""
+    and 143 after SIGTERM, as shells have it, so that what was to follow does not. A reader of what is printed that is
+    gone is no failure."""
     try:
         command()
     except KwsError as error:
@@ -21,6 +23,9 @@ def complete(name: str, command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read what was printed is gone. Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SystemExit as stop:
         if stop.code is not None:
             raise

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kws_stream import DecoderConfig, FileSource, KeywordModel, KeywordThreshold
-from kws_stream.decoder import Floats, Scorer, Scores
+from kws_stream.decoder import Scorer, Scores
 from kws_stream.errors import KwsError
 from kws_stream.operation import measure, shifted, sweep
 from kws_stream.scoring import judge
@@ -47,26 +47,29 @@ class Decoder(NamedTuple):
 
 def argmax(trace: Trace, config: DecoderConfig, scores: Scores) -> Scores:
     """Only the most probable label has a score, silence and unknown words among the labels."""
-    every = tuple(map(str, range(len(trace.labels))))  # no label is left out by its name
-    rows = trace.passed
-    smoothed = Scorer(every, trace.stride, config, trace.sample_rate).push(
-        trace.posteriors[rows], trace.ends[rows].tolist()
+    labels = tuple(map(str, range(len(trace.labels))))  # none is left out by its name
+    passed = trace.passed
+    smoothed = Scorer(labels, trace.stride, config, trace.sample_rate).push(
+        trace.posteriors[passed], trace.ends[passed].tolist()
     )
-    highest = smoothed.values.max(1, keepdims=True)  # (rows, 1)
-    return Scores(np.where(scores.values >= highest, scores.values, np.float32(0)), scores.fresh)
+    rows = [
+        [score if score >= max(every) else 0.0 for score in row]
+        for row, every in zip(scores.rows, smoothed.rows, strict=True)
+    ]
+    return Scores(rows, scores.fresh)
 
 
 def chen(trace: Trace, config: DecoderConfig, scores: Scores) -> Scores:
     """Confidence of a keyword of one label: the highest smoothed posterior of late (Chen, Parada, Heigold 2014,
     equation 3)."""
-    recent: deque[Floats] = deque(maxlen=max(1, round(LONGEST_MS * trace.sample_rate / 1000 / trace.stride)))
-    values = np.empty_like(scores.values)
-    for row, (score, fresh) in enumerate(zip(scores.values, scores.fresh, strict=True)):
+    recent: deque[Sequence[float]] = deque(maxlen=max(1, round(LONGEST_MS * trace.sample_rate / 1000 / trace.stride)))
+    rows = []
+    for score, fresh in zip(scores.rows, scores.fresh, strict=True):
         if fresh:
             recent.clear()
         recent.append(score)
-        values[row] = np.maximum.reduce(list(recent))  # (keywords,)
-    return Scores(values, scores.fresh)
+        rows.append([max(course) for course in zip(*recent, strict=True)])
+    return Scores(rows, scores.fresh)
 
 
 def decoders(smoothing_ms: float) -> list[Decoder]:

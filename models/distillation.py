@@ -77,6 +77,7 @@ class Ensemble:
         for source, teacher in zip(sources, teachers, strict=True):
             if not bank.suits(teacher.config) or teacher.labels != LABELS:
                 raise ModelError(f"{source}: hears other features or labels than the network that it should teach")
+        self._teachers = teachers
         digest = hashlib.sha256(b"".join(teacher.path.read_bytes() for teacher in teachers)).hexdigest()[:12]
         self.name = f"answers-{digest}"
         missing = [number for number in range(bank.passes) if not self._path(number).exists()]
@@ -88,6 +89,19 @@ class Ensemble:
         answers: NDArray[np.float16] = np.load(self._path(number % self.bank.passes))
         return answers
 
+    def follow(self, frames: NDArray[np.float16], stride: int) -> NDArray[np.float16]:
+        """Posteriors `(frames // stride, labels)` along a stream `(frames, bins)`, the logarithm before `mean` and
+        `std`: of what was heard until the end of each stride. In front of a stream, its first frame is repeated."""
+        digest = hashlib.sha256(frames.tobytes()).hexdigest()[:12]
+        path = self.bank.folder / f"{self.name}-stream-{stride}-{digest}.npy"
+        if not path.exists():
+            longest = max(teacher.frames for teacher in self._teachers)
+            heard = np.pad(frames, ((longest - stride, 0), (0, 0)), mode="edge")
+            rows = np.lib.stride_tricks.sliding_window_view(heard, longest, 0)[::stride].swapaxes(1, 2)
+            save(path, _answer(self._teachers, rows))
+        answers: NDArray[np.float16] = np.load(path)
+        return answers
+
     def _path(self, number: int) -> Path:
         return self.bank.folder / f"{self.name}-{number:03}.npy"
 
@@ -96,7 +110,8 @@ class Ensemble:
 def _answer(teachers: Sequence[Trained | Exported], features: NDArray[np.float16]) -> NDArray[np.float16]:
     """`(rows, more frames, bins)` -> `(rows, labels)`."""
     answers = []
-    for part in torch.from_numpy(features).split(256):
+    for start in range(0, len(features), 256):
+        part = torch.from_numpy(np.ascontiguousarray(features[start : start + 256]))
         logits = torch.stack([teacher.ask(_middle(part, teacher)) for teacher in teachers])  # (teachers, batch, labels)
         answers.append((logits / TEMPERATURE).softmax(2).mean(0).half())
     return torch.cat(answers).numpy()

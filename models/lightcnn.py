@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kws_stream.config import FrontendConfig
 from kws_stream.errors import KwsError, ModelError
+from models.published import STUDY
 from models.registry import register
 from models.streaming import over_columns
 
@@ -17,7 +18,7 @@ LOG_SPECTROGRAM = FrontendConfig(kind="log_spectrogram", window_ms=20.0, hop_ms=
 LOG_MEL = FrontendConfig()
 
 
-@register("lightcnn-spectrogram", LOG_SPECTROGRAM, frames=99)
+@register("lightcnn-spectrogram", LOG_SPECTROGRAM, frames=99, paper=STUDY)
 class LightCNN(nn.Module):
     """Five unpadded convolutions, two hidden layers.
 
@@ -89,4 +90,4 @@ def _activate(units: int, norm: str) -> tuple[nn.Module, nn.Module]:
 
 
 # A seventh of the study network's parameters, trained on augmented clips: it underfits, so it is dropped from less.
-register("lightcnn", LOG_MEL, frames=98)(partial(LightCNN, dropout=0.1))
+register("lightcnn", LOG_MEL, frames=98, paper=STUDY)(partial(LightCNN, dropout=0.1))

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from models.lightcnn import LOG_SPECTROGRAM
+from models.published import STUDY
 from models.registry import register
 
 
-@register("mnist", LOG_SPECTROGRAM, frames=99)
+@register("mnist", LOG_SPECTROGRAM, frames=99, paper=STUDY)
 class MNIST(nn.Module):
     """Two unpadded convolutions and a hidden layer of 1,024, which holds all but one in a hundred parameters.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.answers import Speaker  # torch takes a while to import, and pictures need none
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
+STARTS = {"scratch": BLUE, "pretrained": VERMILION}
 PERCENT = PercentFormatter(1, decimals=0)
 
 
@@ -145,16 +146,20 @@ def draw_reliability(measured: Mapping[str, Reliability]) -> Figure:
 
 
 def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
-    """Accuracy by the clips that were learnt from, of several ways to begin by name: the mean over the seeds, and every
-    seed as a point."""
+    """Accuracy by the clips that were learnt from, by "network, start": the mean over the seeds, and every seed as a
+    point. A start has its colour, a network its line and its mark."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    looks = itertools.cycle(((BLUE, "-"), (VERMILION, "-"), (BLUE, "--"), (VERMILION, "--"), (GREY, "-"), (GREY, "--")))
-    for (name, by_clips), (colour, style) in zip(accuracies.items(), looks, strict=False):
+    networks = list(dict.fromkeys(name.rpartition(", ")[0] for name in accuracies))
+    looks = dict(zip(networks, itertools.cycle((("-", "o"), ("--", "D"), (":", "s"), ("-.", "^"))), strict=False))
+    for name, by_clips in accuracies.items():
+        network, _, start = name.rpartition(", ")
+        (style, marker), colour = looks[network], STARTS.get(start, GREY)
         clips = sorted(by_clips)
-        axes.plot(clips, [np.mean(by_clips[count]) for count in clips], style, color=colour, label=name)
+        axes.plot(clips, [np.mean(by_clips[count]) for count in clips], style, color=colour)
+        axes.plot([], [], style, marker=marker, color=colour, markersize=4, label=name)
         for count in clips:
-            axes.plot([count] * len(by_clips[count]), by_clips[count], "o", color=colour, alpha=0.5, markersize=4)
+            axes.plot([count] * len(by_clips[count]), by_clips[count], marker, color=colour, alpha=0.5, markersize=4)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_formatter(PERCENT)
@@ -166,14 +171,14 @@ def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Fi
 
 def draw_courses(courses: Mapping[int, Mapping[str, Sequence[Sequence[float]]]]) -> Figure:
     """Validation accuracy by epoch: a panel for each number of clips to learn from, a line for each training, a colour
-    for each of the ways to begin."""
+    for each start."""
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     panels = figure.subplots(1, len(courses), sharey=True, squeeze=False)
     for axes, (clips, by_start) in zip(panels.flat, sorted(courses.items()), strict=True):
-        for (start, lines), colour in zip(sorted(by_start.items()), (BLUE, VERMILION), strict=False):
+        for start, lines in sorted(by_start.items()):
             for number, line in enumerate(lines):
                 epochs = dict(enumerate(line, 1))
-                _line(axes, epochs, color=colour, alpha=0.75, label=None if number else start)
+                _line(axes, epochs, color=STARTS.get(start, GREY), alpha=0.75, label=None if number else start)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.grid(alpha=0.25)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+STUDY = "keyword spotting project, LET-REMA-LCEX10"
+
 
 class Figures(NamedTuple):
     """Of one training; None where the study is silent."""
@@ -36,6 +38,16 @@ FIRST = {
     ("resnet50", True): Figures(0.6389, 0.5931),
 }
 """after one epoch"""
+
+PARAMETERS = {
+    "lightcnn-spectrogram": 723_968,
+    "vgg16": 23_676_748,
+    "inception-v3": 29_185_836,
+    "mnist": 55_038_988,
+    "resnet50": 75_182_988,
+}
+"""batch-norm running statistics included, as Keras counts. Its trunk of ResNet50 has 26,560 biases in front of batch
+norms, and that of Inception V3 no scales of batch norms (17,216): neither changes what the networks can compute"""
 
 CLIPS = 64_727
 """in the study's corpus, Speech Commands v0.01"""

@@ -155,7 +155,7 @@ def load_speech(sentences: Iterable[Path]) -> tuple[Recordings, Recordings]:
     """
     recordings = load_recordings(sentences)
     activity = VoiceActivity(mode=2)
-    voiced = np.array(activity.push(recordings.samples.astype(np.float32) / np.float32(32768)))
+    voiced = np.array(activity.push(recordings.samples))
     running = np.concatenate(([0], np.cumsum(voiced)))
     long = ROW // activity.frame
     share = (running[long:] - running[:-long]) / long

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -35,8 +35,10 @@ HELD_S = 0.9
 """until which it may still be, and behind which it may not; from its onset until then, any answer will do"""
 KEYWORD_WEIGHT = 2.0
 """of an answer where a keyword is right: they are rare"""
-NONE, ANY = -1, -2
-"""targets beside those of LABELS: no keyword, and whatever it is"""
+TAUGHT_WEIGHT = 0.5
+"""of what teachers say; where the truth is known, it has the rest"""
+NONE, ANY, UNHEARD = -1, -2, -3
+"""targets beside those of LABELS: no keyword, whatever it is, and what was said too long before to know"""
 OTHERS = [index for index, label in enumerate(LABELS) if label in NO_KEYWORDS]
 
 
@@ -46,7 +48,16 @@ class Stretch(NamedTuple):
     features: Tensor
     """`(batch, frames, bins)` float16, the logarithm before `mean` and `std`"""
     targets: Tensor
-    """`(batch, answers)`: a label of LABELS, NONE or ANY, for each stride"""
+    """`(batch, answers)`: a label of LABELS, NONE, ANY or UNHEARD, for each stride"""
+    taught: Tensor | None = None
+    """`(batch, answers, labels)` posteriors of teachers for what was heard until then"""
+
+
+class Teacher(Protocol):
+    """Answers along a stream."""
+
+    def follow(self, frames: NDArray[np.float16], stride: int) -> NDArray[np.float16]:
+        """`(frames, bins)` -> `(frames // stride, labels)` posteriors at the end of each stride."""
 
 
 class Stretches:
@@ -70,19 +81,31 @@ class Stretches:
             if len(frames) <= FRAMES:
                 raise KwsError(f"{path}: {len(frames)} frames; expected more than {FRAMES}")
             self._streams.append((frames, targets_of(truth, len(frames), config, context)))
+        self._taught: list[NDArray[np.float16]] = []
         self._weights = np.array([len(frames) for frames, _ in self._streams], np.float64)
         self._weights /= self._weights.sum()
 
+    def ask(self, teacher: Teacher) -> None:
+        """What `teacher` says along the streams shall be learnt, too."""
+        self._taught = [
+            teacher.follow(frames, self.stride)
+            for frames, _ in shown(self._streams, f"asking along {len(self._streams)} streams")
+        ]
+
     def draw(self, rng: np.random.Generator, rows: int = ROWS) -> Stretch:
-        """Pieces from anywhere."""
-        features, targets = [], []
+        """Pieces from the beginning of any stride."""
+        features, targets, taught = [], [], []
         for number in rng.choice(len(self._streams), rows, p=self._weights):
             frames, wanted = self._streams[number]
-            start = int(rng.integers(len(frames) - FRAMES))
+            first = int(rng.integers((len(frames) - FRAMES) // self.stride + 1))
+            start = first * self.stride
             features.append(frames[start : start + FRAMES])
             targets.append(wanted[start + self.stride : start + FRAMES + 1 : self.stride].copy())
-            targets[-1][: self.unheard] = ANY
-        return Stretch(torch.from_numpy(np.stack(features)), torch.from_numpy(np.stack(targets)))
+            targets[-1][: self.unheard] = UNHEARD
+            if self._taught:
+                taught.append(self._taught[number][first : first + FRAMES // self.stride])
+        pieces = [torch.from_numpy(np.stack(part)) for part in (features, targets, taught) if part]
+        return Stretch(*pieces)
 
 
 def frames_of(path: Path, config: FrontendConfig) -> NDArray[np.float16]:
@@ -110,14 +133,29 @@ def targets_of(truth: Truth, frames: int, config: FrontendConfig, context: int) 
     return targets
 
 
-def stretch_loss(answers: Tensor, targets: Tensor) -> Tensor:
-    """Nats by which answers `(batch, answers, labels)` miss `targets` `(batch, answers)`, the weighted mean.
+def stretch_loss(answers: Tensor, stretch: Stretch) -> Tensor:
+    """Nats by which answers `(batch, answers, labels)` miss what they should be, the weighted mean.
 
-    Which of silence and unknown words it is where a pause may be, a stream does not say.
+    Which of silence and unknown words it is where a pause may be, the truth of a stream does not say; teachers do.
     """
+    targets = stretch.targets  # (batch, answers)
     log = answers.float().log_softmax(2)
     none = log[..., OTHERS].logsumexp(2)  # (batch, answers)
     label = log.gather(2, targets.clamp_min(0).unsqueeze(2)).squeeze(2)
+    likely = torch.where(targets >= 0, label, none)
     keywords = (targets >= 0) & (targets != LABELS.index(SILENCE))
-    weights = (targets != ANY) + (KEYWORD_WEIGHT - 1) * keywords
-    return -(weights * torch.where(targets >= 0, label, none)).sum() / weights.sum().clamp_min(1)
+    counts = (targets != ANY) & (targets != UNHEARD)
+    if stretch.taught is not None:
+        taught = believed(stretch.taught.float(), keywords | (targets == ANY)).mul(log).sum(2)
+        likely = torch.where(targets == ANY, taught, likely.lerp(taught, TAUGHT_WEIGHT))
+        counts = targets != UNHEARD
+    weights = counts * (1 + (KEYWORD_WEIGHT - 1) * keywords)
+    return -(weights * likely).sum() / weights.sum().clamp_min(1)
+
+
+def believed(taught: Tensor, spoken: Tensor) -> Tensor:
+    """Posteriors of teachers `(batch, answers, labels)` without those of keywords where none is `spoken`
+    `(batch, answers)`."""
+    others = taught.new_zeros(len(LABELS)).index_fill_(0, torch.tensor(OTHERS, device=taught.device), 1)
+    possible = taught * torch.where(spoken.unsqueeze(2), torch.ones_like(others), others)
+    return possible / possible.sum(2, keepdim=True).clamp_min(1e-3)

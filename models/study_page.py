@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
 from itertools import groupby
 
 import numpy as np
 
 from kws_stream.evaluation import wilson_interval
-from models.cells import Cell, Epoch, Recipe, Result
+from models.cells import Cell, Recipe, Result
 from models.intervals import mean_interval
 from models.markdown import table
-from models.published import BEST, CLIPS, FIRST, Figures
-from models.registry import find_architecture, parameter_count
+from models.published import CLIPS
+from models.study_comparison import compare, fullest
 from models.study_findings import draw_findings
 
 Results = Mapping[Cell, Result]
-HEAD = ("train acc.", "published", "val acc.", "published", "train loss", "published", "val loss", "published")
 
 
 def draw_page(results: Results, recipe: Recipe, pictures: Mapping[str, str]) -> str:
     """Markdown of the tables that have a cell; `pictures` stand below "How much data", files by what they show."""
     whole = whole_of(results)
     sections = [
-        ("The tables", _data(results, recipe)),
+        ("The tables", _data(whole or results, recipe)),
         ("What it says", draw_findings(whole)),
-        ("From scratch", _compare({c: r for c, r in whole.items() if not c.weights})),
-        ("Pretrained on ImageNet", _transfer(recipe) + _compare({c: r for c, r in whole.items() if c.weights})),
+        ("From scratch", compare(whole, pretrained=False)),
+        ("Pretrained on ImageNet", _transfer(recipe) + compare(whole, pretrained=True)),
         ("How much data", _shares(whole) + "".join(f"\n![{shows}]({name})\n" for shows, name in pictures.items())),
         ("Cross-validation by speaker", _folds(results)),
         ("The Light CNN otherwise", _variants(results)),
@@ -71,7 +69,22 @@ def _data(results: Results, recipe: Recipe) -> str:
         f"loss has not fallen for {recipe.patience} epochs (at most {recipe.max_epochs}). Figures of the epoch of the "
         f"lowest validation loss, in brackets the 95 % interval of the accuracy (Wilson); those of the training are "
         f"means over its epoch. Device: {devices}, {recipe.precision}; the study's "
-        f"is not known, so its seconds are another's; ours depend on what else the machine did.\n"
+        f"is not known, so its seconds are another's; ours depend on what else the machine did.\n{_subsets(results)}"
+    )
+
+
+def _subsets(results: Results) -> str:
+    """Which networks were not given all of the clips, and what that would have taken."""
+    parts = [
+        f"{cell.network} from {result.clips:,} (all: {result.epochs[-1].seconds / cell.share / 3600:.1f} h)"
+        for cell, result in fullest({cell: r for cell, r in results.items() if not cell.weights}).items()
+        if cell.share < 1
+    ]
+    if not parts:
+        return ""
+    return (
+        f"\nNot all networks learnt from all clips, because of the time that it takes on this device (in brackets, "
+        f"by the epochs and seconds of the training below): {', '.join(parts)}.\n"
     )
 
 
@@ -90,52 +103,6 @@ def _transfer(recipe: Recipe) -> str:
     return (
         f"The first {how.freeze} blocks rest{thaw}; rates fall by {how.rate_decay:g} a block; batch norms {held}.\n\n"
     )
-
-
-def _compare(results: Results) -> str:
-    """Best and first epoch of the first seed of each network, with the most data that it was given."""
-    best, first = [], []
-    for cell, result in _fullest(results).items():
-        published = BEST.get((cell.network, cell.weights is not None))
-        row = (cell.network, f"{_parameters(cell.network):,}", f"{result.clips:,}")
-        beside = _beside(result.best, published, result.val_clips)
-        best.append((*row, f"{result.best.number} of {len(result.epochs)}", *beside, *_seconds(result, published)))
-        early = FIRST.get((cell.network, cell.weights is not None))
-        first.append((cell.network, f"{result.clips:,}", *_beside(result.first, early, result.val_clips)[:4]))
-    if not best:
-        return ""
-    heads = (
-        ("network", "parameters", "clips", "best epoch", *HEAD, "seconds", "published"),
-        ("network", "clips", *HEAD[:4]),
-    )
-    return f"{_table(heads[0], best)}\nAfter the first epoch:\n\n{_table(heads[1], first)}"
-
-
-def _fullest(results: Results) -> Results:
-    """One cell a network, in the order of their parameters: of its largest share, the first seed."""
-    chosen: dict[str, Cell] = {}
-    for cell in sorted(results, key=lambda cell: (-cell.share, cell.seed)):
-        chosen.setdefault(cell.network, cell)
-    return {cell: results[cell] for cell in sorted(chosen.values(), key=lambda cell: _parameters(cell.network))}
-
-
-def _beside(epoch: Epoch, published: Figures | None, clips: int) -> tuple[str, ...]:
-    low, high = wilson_interval(round(epoch.val_accuracy * clips), clips)
-    known = published or Figures(None, None)  # type: ignore[arg-type]
-    return (
-        f"{epoch.train_accuracy:.4f}",
-        _maybe(known.train_accuracy),
-        f"{epoch.val_accuracy:.4f} ({low:.3f} to {high:.3f})",
-        _maybe(known.val_accuracy),
-        f"{epoch.train_loss:.4f}",
-        _maybe(known.train_loss),
-        f"{epoch.val_loss:.4f}",
-        _maybe(known.val_loss),
-    )
-
-
-def _seconds(result: Result, published: Figures | None) -> tuple[str, str]:
-    return f"{result.epochs[-1].seconds:,.0f}", f"{published.seconds:,}" if published and published.seconds else "-"
 
 
 def _shares(results: Results) -> str:
@@ -192,16 +159,6 @@ def _mean(group: Sequence[Result]) -> str:
         return f"{mean:.4f} ({low:.4f} to {high:.4f}; {len(values)} trainings)"
     low, high = wilson_interval(round(mean * group[0].val_clips), group[0].val_clips)
     return f"{mean:.4f} ({low:.4f} to {high:.4f})"
-
-
-@cache
-def _parameters(network: str) -> int:
-    found = find_architecture(network)
-    return parameter_count(found.build(found.frames, found.frontend.bins, 12))
-
-
-def _maybe(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

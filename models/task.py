@@ -77,7 +77,7 @@ class KeywordTask(L.LightningModule):
         loss = self.measure_loss(logits.float(), targets)
         if stretch is not None:
             assert isinstance(self.network, StreamingNetwork)  # no other one is given streams
-            missed = stretch_loss(self.network.answers(self._bent(stretch.features.float())), stretch.targets)
+            missed = stretch_loss(self.network.answers(self._bent(stretch.features.float())), stretch)
             self._log("train/stretch", missed, len(stretch.features))
             loss = loss + missed
         self._log("train/loss", loss, len(logits))

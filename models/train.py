@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from kws_stream.errors import KwsError
-from models.bank import BankBatches, FeatureBank, Rendering, Teacher, open_bank
+from models.bank import BankBatches, FeatureBank, Rendering, open_bank
 from models.batches import load_training_data, load_validation
 from models.callbacks import Report, Seeds, average, hush, say
 from models.command import complete
@@ -153,7 +153,7 @@ def pick_precision(wanted: str) -> str:
 
 def prepare(
     options: argparse.Namespace, folder: Path
-) -> tuple[dict[str, object], tuple[Tensor, Tensor], FeatureBank, Teacher | None]:
+) -> tuple[dict[str, object], tuple[Tensor, Tensor], FeatureBank, Ensemble | None]:
     """Everything that a run below `folder` reads: what its data are, the validation clips, the bank, the teachers.
 
     One process at a time: the first decodes and renders, and the others find it done.
@@ -199,6 +199,8 @@ def train(options: argparse.Namespace) -> Path:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)  # or Lightning shares the cores out among processes
     stretches = load_stretches(options)
     survey, validation, bank, teacher = prepare(options, run.parent)
+    if stretches and teacher:
+        stretches.ask(teacher)
     task = build_task(options, survey, bank)
     lay_out(task.network)
     batches = BankBatches(bank, options.batch, options.seed, options.smoothing, teacher, stretches=stretches)

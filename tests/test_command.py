@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from kws_stream.errors import KwsError
@@ -20,6 +24,20 @@ def test_what_ends_well_says_nothing(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert complete("models.thing", lambda: fail(KwsError("no clips; give a folder"))) == 1
     assert capsys.readouterr() == ("", "models.thing: no clips; give a folder\n")
+
+
+def test_a_reader_that_is_gone_is_no_failure() -> None:
+    """More lines than a pipe holds, into one whose other end is closed."""
+    code = """
+import sys
+from models.command import complete
+sys.exit(complete("models.thing", lambda: [print("line " * 20) for _ in range(20_000)]))
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_ctrl_c_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:

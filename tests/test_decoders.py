@@ -40,7 +40,7 @@ def test_argmax_lets_the_most_probable_label_through() -> None:
 def test_chens_confidence_is_the_highest_of_the_last_second() -> None:
     course = np.random.default_rng(0).random((60, 2)).astype(np.float32)
     fresh = [row == 30 for row in range(60)]
-    values = chen(trace([[0, 0, 1, 0]] * 60), DecoderConfig(), Scores(course, fresh)).values
+    values = chen(trace([[0, 0, 1, 0]] * 60), DecoderConfig(), Scores(course.tolist(), fresh)).values
     for row in range(60):
         first = max(0 if row < 30 else 30, row - 11)  # twelve rows of 80 ms, rounded from a second
         np.testing.assert_array_equal(values[row], course[first : row + 1].max(0))

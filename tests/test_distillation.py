@@ -66,6 +66,23 @@ def bank(tmp_path: Path) -> FeatureBank:
     return FeatureBank(tmp_path, passes=2)
 
 
+def test_along_a_stream_they_answer_to_what_was_heard_until_the_end_of_each_stride(
+    teachers: list[Path], bank: FeatureBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(1).normal(CONFIG.mean, CONFIG.std, (1000, 40)).astype(np.float16)
+    answers = Ensemble(teachers[:1], bank).follow(frames, 8)
+    assert answers.shape == (125, len(LABELS))
+    network = load_checkpoint(teachers[0]).network
+    for stride in (0, 3, 12, 60, 124):
+        stop = 8 * (stride + 1)
+        heard = np.pad(frames[:stop], ((max(0, 98 - stop), 0), (0, 0)), mode="edge")[-98:].astype(np.float32)
+        with torch.no_grad():
+            logits = network((torch.from_numpy(heard)[None, None] - CONFIG.mean) / CONFIG.std)
+        np.testing.assert_allclose(answers[stride], (logits[0] / TEMPERATURE).softmax(0), atol=0.03)  # bfloat16
+    monkeypatch.setattr("models.distillation._answer", None)
+    np.testing.assert_array_equal(Ensemble(teachers[:1], bank).follow(frames, 8), answers)  # kept
+
+
 def test_answers_are_the_mean_posteriors_for_the_middle_of_each_row(teachers: list[Path], bank: FeatureBank) -> None:
     ensemble = Ensemble(teachers, bank)
     for number in range(3):

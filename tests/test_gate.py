@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kws_stream import GateConfig
 from kws_stream.frontend import to_float
-from kws_stream.gate import ALWAYS, Span, SpeechGate, VoiceActivity
+from kws_stream.gate import ALWAYS, Span, SpeechGate, VoiceActivity, to_int16
 
 RATE = 16_000
 
@@ -54,6 +54,17 @@ def test_without_a_mode_it_is_always_open() -> None:
     assert gate.push(np.zeros(5, np.float32)) == []
     gate.reset()
     assert gate.push(np.zeros(5, np.float32)) == [Span(0, ALWAYS, 0)]
+
+
+def test_samples_of_16_bits_are_heard_as_the_same_in_floats(example: NDArray[np.int16]) -> None:
+    speech = example[: 4 * RATE]
+    assert SpeechGate().push(speech) == SpeechGate().push(to_float(speech)) != []
+
+
+def test_floats_are_rounded_and_clipped() -> None:
+    floats = np.array([-1.5, -1, -0.4 / 32768, 0.6 / 32768, 32767 / 32768, 1, 7], np.float32)
+    assert to_int16(floats).tolist() == [-32768, -32768, 0, 1, 32767, 32767, 32767]
+    assert to_int16(floats.astype(np.float64)).tolist() == to_int16(floats).tolist()
 
 
 def test_reset_makes_a_fresh_detector(burst: NDArray[np.float32]) -> None:

@@ -16,7 +16,7 @@ from kws_stream.errors import KwsError
 from kws_stream.frontend import log_mel, to_float
 from kws_stream.truth import Sound, Truth, Utterance, to_line
 from models.labels import LABELS
-from models.stretches import ANY, FRAMES, NONE, Stretches, stretch_loss, targets_of
+from models.stretches import ANY, FRAMES, NONE, TAUGHT_WEIGHT, UNHEARD, Stretch, Stretches, stretch_loss, targets_of
 
 CONFIG = FrontendConfig()
 YES, UNKNOWN, SILENCE = (LABELS.index(label) for label in ("yes", "unknown", "silence"))
@@ -60,9 +60,10 @@ def test_a_stretch_has_the_frames_of_its_place_and_an_answer_for_each_stride(
     assert stretch.features.shape == (20, FRAMES, 40)
     assert stretch.targets.shape == (20, FRAMES // 8)
     for features, wanted in zip(stretch.features.float().numpy(), stretch.targets.tolist(), strict=True):
-        (start,) = (at for at in range(len(whole) - FRAMES) if np.abs(whole[at] - features[0]).max() < 0.01)
+        (start,) = (at for at in range(len(whole) - FRAMES + 1) if np.abs(whole[at] - features[0]).max() < 0.01)
         np.testing.assert_allclose(features, whole[start : start + FRAMES], atol=0.01)
-        assert wanted[:12] == [ANY] * 12, "what was said before may still be the answer"
+        assert start % 8 == 0
+        assert wanted[:12] == [UNHEARD] * 12, "what was said before may still be the answer"
         assert wanted[12:] == [targets[start + 8 * stride] for stride in range(13, FRAMES // 8 + 1)]
     again = stretches.draw(np.random.default_rng(0), 20)
     assert torch.equal(again.features, stretch.features)
@@ -83,9 +84,12 @@ def answers(likely: int, probability: float) -> torch.Tensor:
     return torch.full((len(LABELS),), rest).index_fill_(0, torch.tensor(likely), probability).log()
 
 
-def loss(*pairs: tuple[torch.Tensor, int]) -> float:
+def loss(*pairs: tuple[torch.Tensor, int], taught: list[torch.Tensor] | None = None) -> float:
+    """Of answers to targets; `taught`: what teachers answer."""
     logits, targets = zip(*pairs, strict=True)
-    return float(stretch_loss(torch.stack(logits)[None], torch.tensor(targets)[None]))
+    posteriors = None if taught is None else torch.stack(taught).softmax(1)[None].half()
+    stretch = Stretch(torch.empty(0), torch.tensor(targets)[None], posteriors)
+    return float(stretch_loss(torch.stack(logits)[None], stretch))
 
 
 def test_where_no_keyword_is_wanted_silence_and_unknown_are_both_right() -> None:
@@ -109,3 +113,44 @@ def test_a_keyword_counts_twice_and_where_both_are_right_nothing_counts() -> Non
     assert loss(right, wrong) == pytest.approx(expected, rel=1e-5)
     assert loss(right, wrong, (answers(UNKNOWN, 0.9), ANY)) == pytest.approx(expected, rel=1e-5)
     assert loss((answers(UNKNOWN, 0.9), ANY)) == 0
+    assert loss((answers(UNKNOWN, 0.9), UNHEARD)) == 0
+
+
+class Counting:
+    """A teacher whose posteriors are the number of the stride."""
+
+    def follow(self, frames: NDArray[np.float16], stride: int) -> NDArray[np.float16]:
+        return np.arange(len(frames) // stride, dtype=np.float16)[:, None].repeat(len(LABELS), 1)
+
+
+def test_what_teachers_say_goes_with_the_strides(tmp_path: Path, keywords: NDArray[np.int16]) -> None:
+    whole = log_mel(to_float(keywords), CONFIG)
+    stretches = Stretches([write_stream(tmp_path / "a.flac", keywords)], CONFIG, stride=8, context=96)
+    assert stretches.draw(np.random.default_rng(0)).taught is None
+    stretches.ask(Counting())
+    stretch = stretches.draw(np.random.default_rng(0), 20)
+    assert stretch.taught is not None
+    assert stretch.taught.shape == (20, FRAMES // 8, len(LABELS))
+    for features, taught in zip(stretch.features.float().numpy(), stretch.taught[:, :, 0].tolist(), strict=True):
+        np.testing.assert_allclose(features[:8], whole[8 * int(taught[0]) :][:8], atol=0.01)
+        assert taught == [taught[0] + stride for stride in range(FRAMES // 8)]
+
+
+def test_teachers_have_their_share_where_the_truth_is_known_and_all_of_it_where_it_is_not() -> None:
+    sure = answers(YES, 1 - 1e-6)
+    told, taught = -math.log(0.9), -math.log(0.1 / 11)
+    assert loss((answers(YES, 0.9), YES), taught=[sure]) == pytest.approx(told, rel=1e-3)
+    wrong = loss((answers(YES, 0.9), YES), taught=[answers(UNKNOWN, 1 - 1e-6)])
+    assert wrong == pytest.approx((1 - TAUGHT_WEIGHT) * told + TAUGHT_WEIGHT * taught, rel=1e-3)
+    assert loss((answers(UNKNOWN, 0.9), ANY), taught=[sure]) == pytest.approx(taught, rel=1e-3)
+    assert loss((answers(UNKNOWN, 0.9), UNHEARD), taught=[sure]) == 0
+
+
+def test_teachers_are_not_believed_a_keyword_where_there_is_none() -> None:
+    logits = torch.zeros(len(LABELS)).index_fill_(0, torch.tensor(YES), 5)
+    logits[UNKNOWN] = 3
+    unknown = answers(UNKNOWN, 1 - 1e-6)
+    assert loss((unknown, NONE), taught=[logits]) == pytest.approx(
+        TAUGHT_WEIGHT * -math.log(1e-6 / 11) / (math.exp(3) + 1), rel=1e-2
+    ), "what is left to silence is believed"
+    assert loss((unknown, NONE), taught=[answers(YES, 1 - 1e-7)]) < 20, "who is sure of a keyword says nothing"

@@ -7,6 +7,7 @@ import pytest
 from models.complexity import count_multiplies, layer_costs
 from models.energy import PowerMeter
 from models.lightcnn import LightCNN
+from models.published import STUDY
 from models.registry import list_architectures, parameter_count, trainable_count
 from models.summary import main
 
@@ -24,7 +25,7 @@ def test_every_architecture_has_a_row(capsys: pytest.CaptureFixture[str]) -> Non
         "multiplies": count_multiplies(network, 98, 40),
         "frames": 98,
         "bins": 40,
-        "paper": "",
+        "paper": STUDY,
         **dict.fromkeys(("cpu_ms", "energy_mj", "metered")),
     }
     assert rows["bcresnet-1"]["paper"] == "Kim et al. 2021, 2106.04140"

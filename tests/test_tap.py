@@ -102,7 +102,7 @@ def rises(course: list[float], events: list[int], cut: int | None = None) -> lis
     decided = [100 * row for row in range(len(course))]
     found = []
     for rows in (slice(None, cut), slice(cut, None)) if cut else (slice(None),):
-        scores = Scores(values[rows], [False] * len(values[rows]))
+        scores = Scores(values[rows].tolist(), [False] * len(values[rows]))
         found += near.push(
             scores, decided[rows], [event for event in fell if round(event.time * RATE) in decided[rows]]
         )

@@ -13,6 +13,10 @@ from models.markdown import table
 from models.plots import BLUE, GREY, PERCENT, VERMILION, tidy
 
 
+HALO = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0}
+"""behind names that lie on lines"""
+
+
 class Entry(NamedTuple):
     """A network, trained and measured."""
 
@@ -113,7 +117,7 @@ def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str, named: Collecti
             axes.step(places, heights, where="post", color=BLUE, linewidth=1, alpha=0.6)
     for entry in (*front, *(entry for entry in others if entry.name in named)):
         left: dict[str, Any] = {"xytext": (-4, 5), "ha": "right"}
-        below: dict[str, Any] = {"xytext": (0, -11), "ha": "center", "color": GREY}
+        below: dict[str, Any] = {"xytext": (0, -11), "ha": "center", "color": GREY, "bbox": HALO}
         look = left if entry in front else below
         axes.annotate(
             entry.name, (getattr(entry, cost), entry.accuracy), textcoords="offset points", fontsize=8, **look

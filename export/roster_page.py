@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from models.markdown import table
 from models.plots import BLUE, GREY, PERCENT, VERMILION, tidy
 
-
 HALO = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0}
 """behind names that lie on lines"""
 

@@ -39,7 +39,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         nargs="+",
         default=[],
         metavar="STREAM.flac",
-        help="streams that models.compose made of train, for a streaming network to learn from",
+        help="streams that models.compose made of train; a streaming network, and its teachers, hear them, too",
     )
     data.add_argument("--streams-after", type=int, default=0, metavar="E", help="but not in the first E epochs")
     training = parser.add_argument_group("training")

@@ -2,7 +2,8 @@
 
 A row of the bank has one label, and so it has one answer to learn: its last. What a network should say in the middle of
 a word, when it should drop one, and what it makes of minutes of speech, a row does not tell. A composed stream does
-(`models.compose`): there it is known where each keyword begins and ends, and that there is none anywhere else.
+(`models.compose`): there it is known where each keyword begins and ends, and that there is none anywhere else. How far
+away other words are from keywords, it does not tell either; teachers that see windows do, at the end of every stride.
 """
 
 from __future__ import annotations

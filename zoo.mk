@@ -80,7 +80,8 @@ runs/streams/train%.flac: | $(VENV)/.train
 	$(COMPOSE) --split train --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
 	    --keywords $(if $(filter $*,$(FULL)),2200,700) --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25)
 
-# A streaming network, taught by the large one that ships and by streams; and its twin, which sees windows.
+# A streaming network, taught by the large one that ships, on clips and along streams, and by what is true of the streams; and
+# its twin, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
 	$(call STREAMED,stream) --streams $(STREAMS) --streams-after 36
@@ -124,9 +125,10 @@ study: | $(VENV)/.train
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 0.3 1 --seeds 0 1 2 \
 	    $(IMAGENET)
 	$(STUDY) --tables scratch pretrained --networks squeezenet --shares 0.1 --seeds 3 4 5 $(IMAGENET)
-	$(STUDY) --tables scratch --networks lightcnn-spectrogram --shares 0.1 1 --seeds 0 1 2
+	$(STUDY) --tables scratch --networks lightcnn-spectrogram --shares 0.1 0.3 1 --seeds 0 1 2
 	$(STUDY) --tables folds variants
-	$(STUDY) --tables scratch --networks mnist inception-v3 vgg16 resnet50 --shares 0.1
+	$(STUDY) --tables scratch --networks mnist inception-v3 --shares 0.1 --seeds 0 1 2
+	$(STUDY) --tables scratch --networks vgg16 resnet50 --shares 0.1
 
 # Every network of the registry by one modest recipe, of real recordings alone. Two commands with --networks share it.
 networks: | $(VENV)/.train
@@ -141,21 +143,23 @@ runs/%/model.onnx: runs/%/done
 .SECONDEXPANSION:
 $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
-	$(if $(filter compact,$@),$(OPERATE))
+	$(if $(filter compact gru-stream,$@),$(OPERATE))
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
 	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
 
-# A command stands alone: what that costs and saves on streams of val (docs/adr/0015-decoder.md).
+# What the operating point comes to on streams of val stands in the file. For compact a command stands alone
+# (docs/adr/0015-decoder.md).
 JUDGED := runs/streams/val1.flac runs/streams/val2.flac
 $(JUDGED): runs/streams/val%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
 	$(COMPOSE) --split val --data $(KWS_DATA)/speech_commands --keywords 1000
 
-compact: $(JUDGED)
+compact gru-stream: $(JUDGED)
 define OPERATE
-$(BIN)/python -m export.operate kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@.onnx --streams $(JUDGED) --rule kept --alone 2
+$(BIN)/python -m export.operate kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@.onnx --streams $(JUDGED) --rule kept \
+    $(if $(filter compact,$@),--alone 2)
 endef
 
 define EIGHT_BITS

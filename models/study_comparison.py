@@ -27,7 +27,7 @@ KERAS = (
 
 def compare(results: Results, pretrained: bool) -> str:
     """Markdown: best and first epoch of the first seed of each network, with the most data that it was given; of
-    networks that the study pretrained and we did not, what it published."""
+    networks that the study trained and we did not, what it published."""
     best, first = [], []
     most = fullest({cell: result for cell, result in results.items() if bool(cell.weights) == pretrained})
     for cell, result in most.items():

@@ -166,7 +166,7 @@ class PosteriorDecoder:
 
 
 def lowered(scores: Sequence[float], log_odds: float) -> list[float]:
-    """Scores with so much taken from their log-odds."""
-    odds = math.exp(log_odds)
+    """Scores with so much taken from their log-odds, which is 0 or more."""
+    factor = math.exp(-log_odds)
     shares = (min(max(score, SURE), 1 - SURE) for score in scores)
-    return [1 / (1 + (1 - share) / share * odds) for share in shares]
+    return [share * factor / (share * factor + 1 - share) for share in shares]

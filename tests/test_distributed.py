@@ -11,6 +11,7 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
+import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -94,6 +95,7 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
             torch.testing.assert_close(together[kind][name], values, atol=1e-5, rtol=1e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_the_command_starts_its_processes_and_resumes(tmp_path: Path) -> None:
     corpus, folder = write_corpus(tmp_path / "corpus"), tmp_path / "runs" / "two"
     command = ["-m", "models.train", "compact-tiny", "--data", str(corpus), "--run", str(folder), "--batch", "16"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -67,13 +68,12 @@ def draw_page(entries: Sequence[Entry], training: argparse.Namespace, picture: s
 
 Written by `python -m export.roster`; nothing in it was entered by hand.
 
-{len(entries)} networks, each once, from [recorded words](training.md), by `make networks`:
-`{_options(training)}` of `models.train`.
-A modest recipe that is the same for all and made for none. It tells what a network learns soon, not what it can learn:
+{len(entries)} networks, each once, by `models.train` with `{_options(training)}`:
+a modest recipe that is the same for all and made for none. It tells what a network learns soon, not what it can learn:
 the files in the zoo took many times as long. Accuracy on the {entries[0].clips:,} validation words (without silence),
-which also chose the epoch, with their 95 % interval (Wilson); another seed would move it, too. Who always answers
-"unknown" is right in {floor:.3f} of them: a dagger stands where the interval reaches down to that, and so nothing shows
-that the network learnt anything by this recipe.
+which also chose the epoch, with their 95 % interval (Wilson); another seed would move it, too. Who always gives
+the most frequent answer is right in {floor:.3f} of them: a dagger stands where the interval reaches down to that, and
+so nothing shows that the network learnt anything by this recipe.
 
 Multiplies are those of an answer; CPU ms is what it takes in onnxruntime on one thread, all networks in turns, the
 fastest of several rounds. Streaming networks ({streaming or "none here"}) go on from their states, so that an answer
@@ -87,10 +87,27 @@ exit. A star: no other network is both cheaper and more accurate.
 
 
 def _options(training: argparse.Namespace) -> str:
-    """Those of `models.train` that all networks share, but for the data."""
-    settings = f" --set {' '.join(training.set)}" if training.set else ""
-    names = ("epochs", "passes", "batch", "learning_rate", "seed")
-    return " ".join(f"--{name.replace('_', '-')} {getattr(training, name):g}" for name in names) + settings
+    """Those of `models.train` that all networks share; folders by their names."""
+    told = []
+    for name in (
+        "data",
+        "noise",
+        "rir",
+        "words",
+        "speech",
+        "epochs",
+        "passes",
+        "batch",
+        "learning_rate",
+        "seed",
+        "set",
+    ):
+        value = getattr(training, name)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if values:
+            shown = " ".join(each.name if isinstance(each, Path) else str(each) for each in values)
+            told.append(f"--{name.replace('_', '-')} {shown}")
+    return " ".join(told)
 
 
 def draw_pareto(entries: Sequence[Entry], floor: float, named: Collection[str] = ()) -> Figure:
@@ -109,19 +126,20 @@ def draw_pareto(entries: Sequence[Entry], floor: float, named: Collection[str] =
 def _draw_front(axes: Axes, entries: Sequence[Entry], cost: str, named: Collection[str]) -> None:
     front = find_front(entries, cost)
     others = [entry for entry in entries if entry not in front]
-    for group, colour in ((others, GREY), (front, VERMILION)):
-        places, heights = [getattr(entry, cost) for entry in group], [entry.accuracy for entry in group]
-        axes.plot(places, heights, "o", color=colour, alpha=1 if group is front else 0.5)
-        if group is front:
-            axes.step(places, heights, where="post", color=BLUE, linewidth=1, alpha=0.6)
-    for entry in (*front, *(entry for entry in others if entry.name in named)):
-        left: dict[str, Any] = {"xytext": (-4, 5), "ha": "right"}
-        below: dict[str, Any] = {"xytext": (0, -11), "ha": "center", "color": GREY, "bbox": HALO}
-        look = left if entry in front else below
-        axes.annotate(
-            entry.name, (getattr(entry, cost), entry.accuracy), textcoords="offset points", fontsize=8, **look
-        )
+    places, heights = _points(front, cost)
+    axes.plot(*_points(others, cost), "o", color=GREY, alpha=0.5)
+    axes.step(places, heights, where="post", color=BLUE, linewidth=1, alpha=0.6)
+    axes.plot(places, heights, "o", color=VERMILION)
+    left: dict[str, Any] = {"xytext": (-4, 5), "ha": "right"}
+    below: dict[str, Any] = {"xytext": (0, -11), "ha": "center", "color": GREY, "bbox": HALO}
+    for group, look in ((front, left), ([entry for entry in others if entry.name in named], below)):
+        for entry, place, height in zip(group, *_points(group, cost), strict=True):
+            axes.annotate(entry.name, (place, height), textcoords="offset points", fontsize=8, **look)
     axes.set_xscale("log")
-    axes.set_xlim(left=min(getattr(entry, cost) for entry in front) / 10)  # room for the name of the cheapest
+    axes.set_xlim(left=min(places) / 10)  # room for the name of the cheapest
     axes.yaxis.set_major_formatter(PERCENT)
     axes.grid(alpha=0.25)
+
+
+def _points(entries: Sequence[Entry], cost: str) -> tuple[list[float], list[float]]:
+    return [getattr(entry, cost) for entry in entries], [entry.accuracy for entry in entries]

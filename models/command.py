@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
+from kws_stream.cli import discard_output
 from kws_stream.errors import KwsError
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
@@ -24,8 +24,7 @@ def complete(name: str, command: Callable[[], object]) -> int:
         print(f"{name}: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read what was printed is gone. Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
     except SystemExit as stop:
         if stop.code is not None:
             raise

@@ -145,19 +145,19 @@ def draw_reliability(measured: Mapping[str, Reliability]) -> Figure:
     return figure
 
 
-def draw_learning(accuracies: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
-    """Accuracy by the clips that were learnt from, by "network, start": the mean over the seeds, and every seed as a
+def draw_learning(accuracies: Mapping[tuple[str, str], Mapping[int, Sequence[float]]]) -> Figure:
+    """Accuracy by the clips that were learnt from, of networks and starts: the mean over the seeds, and every seed as a
     point. A start has its colour, a network its line and its mark."""
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    networks = list(dict.fromkeys(name.rpartition(", ")[0] for name in accuracies))
+    networks = dict.fromkeys(network for network, _ in accuracies)
     looks = dict(zip(networks, itertools.cycle((("-", "o"), ("--", "D"), (":", "s"), ("-.", "^"))), strict=False))
-    for name, by_clips in accuracies.items():
-        network, _, start = name.rpartition(", ")
-        (style, marker), colour = looks[network], STARTS.get(start, GREY)
+    for (network, start), by_clips in accuracies.items():
+        (style, marker), colour = looks[network], STARTS[start]
         clips = sorted(by_clips)
-        axes.plot(clips, [np.mean(by_clips[count]) for count in clips], style, color=colour)
-        axes.plot([], [], style, marker=marker, color=colour, markersize=4, label=name)
+        axes.plot(
+            clips, [np.mean(by_clips[count]) for count in clips], style, color=colour, label=f"{network}, {start}"
+        )
         for count in clips:
             axes.plot([count] * len(by_clips[count]), by_clips[count], marker, color=colour, alpha=0.5, markersize=4)
     axes.set_xscale("log")
@@ -178,7 +178,7 @@ def draw_courses(courses: Mapping[int, Mapping[str, Sequence[Sequence[float]]]])
         for start, lines in sorted(by_start.items()):
             for number, line in enumerate(lines):
                 epochs = dict(enumerate(line, 1))
-                _line(axes, epochs, color=STARTS.get(start, GREY), alpha=0.75, label=None if number else start)
+                _line(axes, epochs, color=STARTS[start], alpha=0.75, label=None if number else start)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_formatter(PERCENT)
         axes.grid(alpha=0.25)

@@ -46,8 +46,7 @@ PARAMETERS = {
     "mnist": 55_038_988,
     "resnet50": 75_182_988,
 }
-"""batch-norm running statistics included, as Keras counts. Its trunk of ResNet50 has 26,560 biases in front of batch
-norms, and that of Inception V3 no scales of batch norms (17,216): neither changes what the networks can compute"""
+"""as Keras counts them; two trunks differ from torchvision's (`KERAS` in models/study_comparison.py)"""
 
 CLIPS = 64_727
 """in the study's corpus, Speech Commands v0.01"""

@@ -145,11 +145,12 @@ def stretch_loss(answers: Tensor, stretch: Stretch) -> Tensor:
     label = log.gather(2, targets.clamp_min(0).unsqueeze(2)).squeeze(2)
     likely = torch.where(targets >= 0, label, none)
     keywords = (targets >= 0) & (targets != LABELS.index(SILENCE))
-    counts = (targets != ANY) & (targets != UNHEARD)
-    if stretch.taught is not None:
+    counts = targets != UNHEARD
+    if stretch.taught is None:
+        counts &= targets != ANY
+    else:
         taught = believed(stretch.taught.float(), keywords | (targets == ANY)).mul(log).sum(2)
         likely = torch.where(targets == ANY, taught, likely.lerp(taught, TAUGHT_WEIGHT))
-        counts = targets != UNHEARD
     weights = counts * (1 + (KEYWORD_WEIGHT - 1) * keywords)
     return -(weights * likely).sum() / weights.sum().clamp_min(1)
 
@@ -157,6 +158,6 @@ def stretch_loss(answers: Tensor, stretch: Stretch) -> Tensor:
 def believed(taught: Tensor, spoken: Tensor) -> Tensor:
     """Posteriors of teachers `(batch, answers, labels)` without those of keywords where none is `spoken`
     `(batch, answers)`."""
-    others = taught.new_zeros(len(LABELS)).index_fill_(0, torch.tensor(OTHERS, device=taught.device), 1)
-    possible = taught * torch.where(spoken.unsqueeze(2), torch.ones_like(others), others)
+    others = torch.tensor([label in NO_KEYWORDS for label in LABELS], device=taught.device)
+    possible = taught * (others | spoken.unsqueeze(2))
     return possible / possible.sum(2, keepdim=True).clamp_min(1e-3)

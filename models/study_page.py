@@ -39,11 +39,11 @@ def whole_of(results: Results) -> dict[Cell, Result]:
     return {cell: result for cell, result in results.items() if not cell.variant and cell.fold == 0}
 
 
-def learning_of(results: Results) -> dict[str, dict[int, list[float]]]:
+def learning_of(results: Results) -> dict[tuple[str, str], dict[int, list[float]]]:
     """Validation accuracies by network and start, and by clips, of those that learnt from several counts of clips."""
-    accuracies: dict[str, dict[int, list[float]]] = {}
+    accuracies: dict[tuple[str, str], dict[int, list[float]]] = {}
     for cell, result in whole_of(results).items():
-        by_clips = accuracies.setdefault(f"{cell.network}, {cell.start}", {})
+        by_clips = accuracies.setdefault((cell.network, cell.start), {})
         by_clips.setdefault(result.clips, []).append(result.best.val_accuracy)
     return {name: by_clips for name, by_clips in accuracies.items() if len(by_clips) > 1}
 
@@ -83,8 +83,8 @@ def _subsets(results: Results) -> str:
     if not parts:
         return ""
     return (
-        f"\nNot all networks learnt from all clips, because of the time that it takes on this device (in brackets, "
-        f"by the epochs and seconds of the training below): {', '.join(parts)}.\n"
+        f"\nNot all networks learnt from all clips; in brackets what that would have taken, by the epochs and seconds "
+        f"of the training below: {', '.join(parts)}.\n"
     )
 
 

@@ -6,8 +6,8 @@ from models.plots import draw_courses, draw_learning
 
 
 def test_learning_curves_are_means_over_seeds_with_every_seed_as_a_point() -> None:
-    (axes,) = draw_learning({"a, scratch": {1000: [0.8, 0.9], 100: [0.5]}, "b, pretrained": {100: [0.7]}}).axes
-    curve, _, low, high, other, _, point = axes.lines
+    (axes,) = draw_learning({("a", "scratch"): {1000: [0.8, 0.9], 100: [0.5]}, ("b", "pretrained"): {100: [0.7]}}).axes
+    curve, low, high, other, point = axes.lines
     assert curve.get_xdata().tolist() == [100, 1000]
     assert curve.get_ydata().tolist() == pytest.approx([0.5, 0.85])
     assert (list(low.get_ydata()), list(high.get_ydata())) == ([0.5], [0.8, 0.9])

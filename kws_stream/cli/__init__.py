@@ -25,9 +25,13 @@ def run(name: str, command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # Whoever read our events is gone. Python would complain again while flushing at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
+
+
+def discard_output() -> None:
+    """Whoever read what we print is gone; Python would complain again while flushing at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:

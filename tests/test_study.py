@@ -218,5 +218,5 @@ def test_the_picture_has_those_that_learnt_from_several_counts_of_clips() -> Non
     once = {Cell("mnist", share=0.1): result}
     assert learning_of(once) == {}
     assert learning_of({**once, Cell(LIGHT, share=0.1): result, Cell(LIGHT): more}) == {
-        f"{LIGHT}, scratch": {90: [0.4], 900: [0.4]}
+        (LIGHT, "scratch"): {90: [0.4], 900: [0.4]}
     }

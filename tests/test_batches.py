@@ -27,7 +27,9 @@ from tests.corpus import write_corpus
 NOISE, PAUSE, SPEECH = 7, 9, 20_000
 """every sample of these recordings"""
 WORD = slice(4000, 12_000)
-"""where a keyword is in its clip; its samples are 1000 times its number, from 1 on"""
+"""where a keyword is in its clip; its samples are 1000 times its number, from 1 on, and SOUND"""
+SOUND = np.resize(np.array([1, -1], np.int16), 8000)
+SOUND[-1] = 0  # or pre-emphasis hears it end a sample later
 RISING = np.arange(1, 15_001, dtype=np.int16)
 """the only unknown word"""
 
@@ -46,7 +48,7 @@ def data() -> TrainingData:
     clips = {UNKNOWN: clips_of(np.pad(RISING, (0, CLIP - len(RISING))), len(RISING))}
     for number, word in enumerate(KEYWORDS, 1):
         samples = np.zeros(CLIP, np.int16)
-        samples[WORD] = 1000 * number
+        samples[WORD] = 1000 * number * SOUND
         clips[word] = clips_of(samples, CLIP)
     silent = torch.empty(0, CLIP)
     return TrainingData(clips, recording_of(NOISE), silent, recording_of(SPEECH), recording_of(PAUSE))
@@ -116,7 +118,7 @@ def test_the_generator_decides(data: TrainingData) -> None:
 
 def test_half_of_a_word_is_half_of_its_sound() -> None:
     samples = np.random.default_rng(0).integers(-2, 3, CLIP).astype(np.int16)
-    samples[WORD] = np.arange(8000) % 100 + 1000
+    samples[WORD] = (np.arange(8000) % 100 + 1000) * SOUND
     np.testing.assert_array_equal(half_of(samples, late=False), samples[4000:8000])
     np.testing.assert_array_equal(half_of(samples, late=True), samples[8000:12_000])
 

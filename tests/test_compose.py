@@ -35,7 +35,19 @@ def test_a_click_beside_the_word_is_no_part_of_it() -> None:
     at = np.arange(RATE) / RATE
     samples = (0.3 * np.sin(2 * np.pi * 600 * at) * ((at >= 0.5) & (at < 0.8))).astype(np.float32)
     samples[1600:1760] = 0.1
+    samples[-400:] = np.random.default_rng(0).uniform(-1, 1, 400)  # louder than the word, for 25 ms
     assert spoken_part(samples) == pytest.approx((0.5 * RATE, 0.8 * RATE), abs=160)
+
+
+def test_the_background_of_a_clip_is_no_part_of_the_word() -> None:
+    at = np.arange(RATE) / RATE
+    rumble = 0.5 * np.sin(2 * np.pi * 30 * at) + np.random.default_rng(0).normal(0, 0.01, RATE)
+    samples = (rumble + 0.2 * np.sin(2 * np.pi * 600 * at) * ((at >= 0.2) & (at < 0.5))).astype(np.float32)
+    assert spoken_part(samples) == pytest.approx((0.2 * RATE, 0.5 * RATE), abs=160)
+
+
+def test_all_of_a_clip_in_which_nothing_stands_out() -> None:
+    assert spoken_part(np.zeros(RATE, np.float32)) == (0, RATE)
 
 
 def test_words_stand_where_the_truth_says_at_the_same_level(clips: list[Clip]) -> None:

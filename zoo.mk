@@ -65,16 +65,16 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 	$(LEARN) lightcnn --epochs 96 $(TAUGHT) $(UNMASKED)
 	touch $@
 
-# What streams teach that no second does (docs/adr/0011-streaming-networks.md): four of them full of keywords, one of those
-# with hardly any noise, down to zeros between the words, and one of synthetic voices; and six in which keywords stand among
-# sentences.
-FULL := 10 11 12 13
+# What streams teach that no second does (docs/adr/0011-streaming-networks.md): six of them full of keywords, one of those
+# with hardly any noise, down to zeros between the words, and two of synthetic voices; and ten in which keywords stand among
+# sentences. Faster and slower voices are other voices.
+FULL := 10 11 12 13 14 15
 QUIET := 12
-SYNTHESISED := 13
+SYNTHESISED := 13 15
 COMPOSE = $(BIN)/python -m models.compose -o $@ --noise $(KWS_DATA)/noise --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir \
     --hours 2 --overlap-share 0 --seed $*
-STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25)
-runs/streams/train$(SYNTHESISED).flac: $(SYNTHETIC)/README.md
+STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25 26 27 28 29)
+$(SYNTHESISED:%=runs/streams/train%.flac): $(SYNTHETIC)/README.md
 runs/streams/train%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
 	$(COMPOSE) --split train --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \

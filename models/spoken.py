@@ -19,22 +19,21 @@ LASTING = 11
 def spoken_part(samples: Floats) -> tuple[int, int]:
     """Where a word begins and ends within its clip `(n,)`, in samples; all of a clip in which nothing stands out.
 
-    The loudest stretch of 60 ms or more, with pauses of up to 100 ms (the closure of a stop consonant). Clips have a
-    background of their own, so it is what rises above a third of the way from that to the loudest, and 30 dB below
-    that at most. Clicks at the ends of a clip are often louder than the word: a median over time hears none. Pre-emphasis
-    takes away what rumbles.
+    The stretch with the most decibels over the background, added up; pauses of up to 100 ms (the closure of a stop
+    consonant) do not end it. It rises above a third of the way from the background to the loudest, and begins 30 dB
+    below that at most. Clicks at the ends of a clip are often louder than the word: the median over time by which the
+    loudest is found hears none. Pre-emphasis takes away what rumbles.
     """
     step = SAMPLE_RATE // 100
     clear = np.append(samples[:1], samples[1:] - PRE_EMPHASIS * samples[:-1])
     energy = np.square(clear[: len(clear) // step * step].reshape(-1, step)).mean(1)  # (10 ms pieces,)
     level = 10 * np.log10(energy + 1e-10)  # dB
     background = float(np.percentile(level, 10))
-    lasting = median_filter(level, LASTING, mode="constant", cval=background)
-    peak = int(lasting.argmax())
-    loud = np.flatnonzero(level >= max(lasting[peak] - 30, background + (lasting[peak] - background) / 3))
+    loudest = float(median_filter(level, LASTING, mode="constant", cval=background).max())
+    loud = np.flatnonzero(level >= max(loudest - 30, background + (loudest - background) / 3))
     stretches = np.split(loud, np.flatnonzero(np.diff(loud) > 10) + 1)
-    nearest = min(stretches, key=lambda stretch: int(np.abs(stretch - peak).min()))
-    return int(nearest[0]) * step, int(nearest[-1] + 1) * step
+    word = max(stretches, key=lambda stretch: float((level[stretch] - background).sum()))
+    return int(word[0]) * step, int(word[-1] + 1) * step
 
 
 def faded(samples: Floats) -> Floats:

@@ -1,6 +1,7 @@
 # From the recordings in KWS_DATA to the models that ship, three seeds each: `make zoo`, or `make compact` and its like for
 # one. SEEDS=0 trains the one that ships. A run that was stopped goes on where it was, and one that is complete is not repeated.
-ZOO := compact-large compact compact-tiny lightcnn gru-stream
+ZOO := compact-large compact compact-tiny lightcnn gru-stream gru-stream-large
+STREAMING := gru-stream gru-stream-large
 SEEDS := 0 1 2
 SYNTHETIC := runs/synthetic
 RECORDED := --data $(KWS_DATA)/speech_commands --noise $(KWS_DATA)/noise/train $(KWS_DATA)/noise/background \
@@ -26,8 +27,8 @@ THROATS := vocal_tract=0.1
 EXPORT = $(BIN)/python -m export $(POINT)
 POINT := --threshold 0.9 --release 0.45
 lightcnn runs/lightcnn-%/model.onnx: POINT := --unknown-ratio 2 --threshold 0.8 --release 0.4
-# It holds a word for as long as a window would see it, whatever the gate does meanwhile, and learnt for how long that is.
-gru-stream runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
+# They hold a word for as long as a window would see it, whatever the gate does meanwhile, and learnt for how long that is.
+$(STREAMING) runs/gru-stream-%/model.onnx: POINT := --threshold 0.92 --release 0.46 --refractory-ms 1200 --smoothing-ms 400
 
 .PHONY: zoo $(ZOO)
 .SECONDARY:
@@ -80,11 +81,15 @@ runs/streams/train%.flac: | $(VENV)/.train
 	$(COMPOSE) --split train --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
 	    --keywords $(if $(filter $*,$(FULL)),2200,700) --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25)
 
-# A streaming network, taught by the large one that ships, on clips and along streams, and by what is true of the streams; and
-# its twin, which sees windows.
+# Streaming networks of two sizes, taught by the large one that sees windows, on clips and along streams, and by what is true of
+# the streams; and the twin of the small one, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
 	$(call STREAMED,stream) --streams $(STREAMS) --streams-after 36
+	touch $@
+
+runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS)
+	$(call STREAMED,stream-large) --streams $(STREAMS) --streams-after 36
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth
@@ -143,23 +148,21 @@ runs/%/model.onnx: runs/%/done
 .SECONDEXPANSION:
 $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 	$(EXPORT) runs/$@-0/last.ckpt -o kws_stream/zoo/$@.onnx
-	$(if $(filter compact gru-stream,$@),$(OPERATE))
+	$(if $(filter compact $(STREAMING),$@),$(OPERATE))
 	$(BIN)/python -m export.card $@ --test $(KWS_DATA)/speech_commands/test --val $(KWS_DATA)/speech_commands/val \
 	    $(if $(word 2,$(SEEDS)),--seeds $(patsubst %,runs/$@-%/model.onnx,$(wordlist 2,9,$(SEEDS)))) --write docs/models/$@.md
-	$(if $(filter-out gru-stream,$@),$(EIGHT_BITS))
+	$(if $(filter-out $(STREAMING),$@),$(EIGHT_BITS))
 	$(BIN)/python -m export.card --zoo
 
-# What the operating point comes to on streams of val stands in the file. For compact a command stands alone
-# (docs/adr/0015-decoder.md).
+# What the operating point comes to on streams of val stands in the file. A command stands alone (docs/adr/0015-decoder.md).
 JUDGED := runs/streams/val1.flac runs/streams/val2.flac
 $(JUDGED): runs/streams/val%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
 	$(COMPOSE) --split val --data $(KWS_DATA)/speech_commands --keywords 1000
 
-compact gru-stream: $(JUDGED)
+compact $(STREAMING): $(JUDGED)
 define OPERATE
-$(BIN)/python -m export.operate kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@.onnx --streams $(JUDGED) --rule kept \
-    $(if $(filter compact,$@),--alone 2)
+$(BIN)/python -m export.operate kws_stream/zoo/$@.onnx -o kws_stream/zoo/$@.onnx --streams $(JUDGED) --rule kept --alone 2
 endef
 
 define EIGHT_BITS

@@ -7,6 +7,7 @@ layer's. As in Arik et al. 2017 (1703.05390) for the order of layers, which ther
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -30,27 +31,37 @@ def normalised(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
     return convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU()
 
 
-def hear_columns(bins: int) -> Overlapping:
-    """`(batch, 1, frames, bins)` -> `(batch, JOINED, frames / 8, 1)`: 16 frames in each column.
+def hear_columns(bins: int, widths: tuple[int, int, int] = WIDTHS, joined: int = JOINED) -> Overlapping:
+    """`(batch, 1, frames, bins)` -> `(batch, joined, frames / 8, 1)`: 16 frames in each column.
 
     The last convolution joins what is left of the bins, because a vowel is known by where its formants lie.
     """
-    first, second, third = WIDTHS
+    first, second, third = widths
     height = -(-bins // 8)
     return Overlapping(
         *normalised(nn.Conv2d(1, first, (4, 5), 2, (0, 2), bias=False)),  # (batch, first, frames / 2, bins / 2)
         *normalised(nn.Conv2d(first, second, 3, 2, (0, 1), bias=False)),  # (batch, second, frames / 4, bins / 4)
         *normalised(nn.Conv2d(second, third, 3, 2, (0, 1), bias=False)),  # (batch, third, frames / 8, bins / 8)
-        *normalised(nn.Conv2d(third, JOINED, (1, height), bias=False)),
+        *normalised(nn.Conv2d(third, joined, (1, height), bias=False)),
     )
 
 
 class GRUStream(StreamingNetwork):
     """Columns heard, recurrence over them, and an answer from its states in each stride."""
 
-    def __init__(self, frames: int, bins: int, labels: int, units: int = 160, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        frames: int,
+        bins: int,
+        labels: int,
+        widths: tuple[int, int, int] = WIDTHS,
+        joined: int = JOINED,
+        units: int = 160,
+        dropout: float = 0.1,
+    ) -> None:
+        """`widths` and `joined`: channels of the convolutions and of a column; `units` of the recurrence."""
         super().__init__(
-            nn.Sequential(hear_columns(bins), Recurrent(JOINED, units)),
+            nn.Sequential(hear_columns(bins, widths, joined), Recurrent(joined, units)),
             units,
             nn.Sequential(nn.Dropout(dropout), ColumnWise(units, labels)),
         )
@@ -82,4 +93,7 @@ class GRUWindow(nn.Module):
 
 
 register("gru-stream", FrontendConfig(), frames=96)(GRUStream)
+register("gru-stream-large", FrontendConfig(), frames=96)(
+    partial(GRUStream, widths=(24, 48, 96), joined=192, units=256)
+)
 register("gru-window", FrontendConfig(), frames=96)(GRUWindow)

@@ -18,6 +18,9 @@ def test_the_parameters_by_hand() -> None:
     found = find_architecture("gru-stream")
     recurrent = 3 * 160 * (128 + 160 + 2)
     assert trainable_count(found.build(found.frames, 40, 12)) == COLUMNS + recurrent + 160 * 12 + 12
+    large = find_architecture("gru-stream-large").build(found.frames, 40, 12)
+    columns = 4 * 5 * 24 + 9 * 24 * 48 + 9 * 48 * 96 + 96 * 5 * 192 + 2 * (24 + 48 + 96 + 192)
+    assert trainable_count(large) == columns + 3 * 256 * (192 + 256 + 2) + 256 * 12 + 12
     both_ways = 2 * 3 * 100 * (128 + 100 + 2)
     assert trainable_count(find_architecture("gru-window").build(96, 40, 12)) == COLUMNS + both_ways + 200 * 12 + 12
     assert abs(both_ways / recurrent - 1) < 0.02

@@ -88,7 +88,7 @@ def test_voices_are_slowed_down(material: Material) -> None:
 
 
 def test_a_speed_at_which_nothing_is_speech_is_refused() -> None:
-    with pytest.raises(KwsError, match="speed: expected 0.5 to 2, got 0.1 1"):
+    with pytest.raises(KwsError, match="speed: expected"):
         StreamConfig(speed=(0.1, 1.0))
 
 

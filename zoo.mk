@@ -68,7 +68,7 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 
 # What streams teach that no second does (docs/adr/0011-streaming-networks.md): six of them full of keywords, one of those
 # with hardly any noise, down to zeros between the words, and two of synthetic voices; and ten in which keywords stand among
-# sentences. Faster and slower voices are other voices.
+# sentences.
 FULL := 10 11 12 13 14 15
 QUIET := 12
 SYNTHESISED := 13 15
@@ -84,12 +84,13 @@ runs/streams/train%.flac: | $(VENV)/.train
 # Streaming networks of two sizes, taught by the large one that sees windows, on clips and along streams, and by what is true of
 # the streams; and the twin of the small one, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
+ALONG = --streams $(STREAMS) --streams-after 36
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
-	$(call STREAMED,stream) --streams $(STREAMS) --streams-after 36
+	$(call STREAMED,stream) $(ALONG)
 	touch $@
 
 runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS)
-	$(call STREAMED,stream-large) --streams $(STREAMS) --streams-after 36
+	$(call STREAMED,stream-large) $(ALONG)
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth

@@ -86,22 +86,14 @@ exit. A star: no other network is both cheaper and more accurate.
 """
 
 
+SHARED = ("data", "noise", "rir", "words", "speech", "epochs", "passes", "batch", "learning_rate", "seed", "set")
+"""options of `models.train` that tell what all networks learnt from, and how"""
+
+
 def _options(training: argparse.Namespace) -> str:
-    """Those of `models.train` that all networks share; folders by their names."""
+    """Those of SHARED; folders by their names."""
     told = []
-    for name in (
-        "data",
-        "noise",
-        "rir",
-        "words",
-        "speech",
-        "epochs",
-        "passes",
-        "batch",
-        "learning_rate",
-        "seed",
-        "set",
-    ):
+    for name in SHARED:
         value = getattr(training, name)
         values = value if isinstance(value, list) else [] if value is None else [value]
         if values:

@@ -26,7 +26,7 @@ from models.dataset import Clip, Split
 from models.material import Material, gather
 from models.recordings import SAMPLE_RATE, Samples, read_mono
 from models.spoken import Floats, amplitude, faded, rms, spoken_part
-from models.stream import RANGES, Composer, StreamConfig
+from models.stream import Composer, StreamConfig
 
 LEVEL_DB = -26.0
 """RMS of the spoken part of each word of `compose`, against full scale"""
@@ -73,7 +73,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     for name, what in (
         ("snr-db", "level over the noise"),
         ("level-db", "RMS of what is spoken, against full scale"),
-        ("speed", "times as fast as it was recorded, pitch included: other voices"),
         ("gap", "seconds of noise in front of whatever is spoken"),
     ):
         low_high = getattr(default, name.replace("-", "_"))
@@ -102,7 +101,7 @@ def config_of(options: argparse.Namespace) -> StreamConfig:
         for share in shares:
             if values[share] is None and getattr(options, folder) is None:
                 values[share] = 0.0
-    for name in RANGES:
+    for name in ("snr_db", "level_db", "gap"):
         values[name] = tuple(values[name])
     return StreamConfig(**{name: value for name, value in values.items() if value is not None})
 

@@ -12,6 +12,7 @@ Floats = NDArray[np.float32]
 FADE = SAMPLE_RATE // 50
 """samples over which a clip comes and goes"""
 PRE_EMPHASIS = 0.97
+"""of a sample is taken from the next"""
 LASTING = 11
 """pieces of 10 ms over which the median is taken: more than half of them have to be loud"""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy.signal import fftconvolve, resample_poly
+from scipy.signal import fftconvolve
 
 from kws_stream.errors import KwsError
 from kws_stream.truth import Sound, Utterance
@@ -25,10 +25,6 @@ NEAR = SAMPLE_RATE // 4
 """samples on either side of what is spoken, over which the noise is measured that it has to rise above"""
 FAINTEST = 0.1
 """of its own level: how far noise that pauses is taken for quieter; a word in a pause would else be whispered"""
-SLOWEST = 0.5
-"""speed at which anything is taken for speech; its inverse is the fastest"""
-RANGES = ("snr_db", "level_db", "speed", "gap")
-"""fields of StreamConfig from which is drawn"""
 REST = 10.0
 """dB by which noise stays under a voice that talks under a keyword"""
 
@@ -46,10 +42,6 @@ class StreamConfig:
 
     level_db: tuple[float, float] = (-38.0, -20.0)
     """RMS of what is spoken, against full scale"""
-
-    speed: tuple[float, float] = (1.0, 1.0)
-    """times as fast as it was recorded, pitch included: other voices (Ko et al. 2015, Audio Augmentation for Speech
-    Recognition)"""
 
     gap: tuple[float, float] = (0.5, 3.0)
     """seconds of noise in front of whatever is spoken"""
@@ -72,19 +64,17 @@ class StreamConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in RANGES:
+        for name in ("snr_db", "level_db", "gap"):
             low, high = getattr(self, name)
             if low > high:
                 raise KwsError(f"{name}: expected two numbers in order, got {low:g} {high:g}")
         for name in ("speech_share", "word_share", "overlap_share", "room_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KwsError(f"{name}: expected a share from 0 to 1, got {getattr(self, name):g}")
-        if self.speed[0] < SLOWEST or self.speed[1] > 1 / SLOWEST:
-            raise KwsError(f"speed: expected {SLOWEST:g} to {1 / SLOWEST:g}, got {self.speed[0]:g} {self.speed[1]:g}")
         if self.hours <= 0 or self.keywords < 0 or self.gap[0] < 0 or self.speech_share + self.word_share > 1:
             raise KwsError("expected hours above 0, no negative number of keywords or gap, and shares of at most 1")
         # A clip takes a second.
-        if (needed := self.keywords * (1 / self.speed[0] + sum(self.gap) / 2) / 3600) > self.hours:
+        if (needed := self.keywords * (1 + sum(self.gap) / 2) / 3600) > self.hours:
             raise KwsError(f"{self.keywords} keywords take {needed:.2f} hours with these gaps, not {self.hours:g}")
 
 
@@ -215,21 +205,13 @@ class Composer:
         return Piece(snr, voice.level_db, voice.samples, sounds=[sound], spoken=(voice.start, voice.stop))
 
     def _speak(self, clip: Clip) -> Voice:
-        samples = self._hear(clip.path)
+        samples = read_mono(clip.path).astype(np.float32) / np.float32(32768)
         start, stop = spoken_part(samples)
         return self._placed(faded(samples), start, stop, self._uniform(self.config.level_db))
 
     def _read(self, path: Path, level_db: float) -> Voice:
-        samples = self._hear(path)
-        return self._placed(faded(samples), 0, len(samples), level_db)
-
-    def _hear(self, path: Path) -> Floats:
         samples = read_mono(path).astype(np.float32) / np.float32(32768)
-        if self.config.speed == (1.0, 1.0):
-            return samples
-        percent = round(100 * self._uniform(self.config.speed))
-        faster: Floats = resample_poly(samples, 100, percent).astype(np.float32)
-        return faster
+        return self._placed(faded(samples), 0, len(samples), level_db)
 
     def _placed(self, samples: Floats, start: int, stop: int, level_db: float) -> Voice:
         """In a room, perhaps, and at its level between `start` and `stop`."""

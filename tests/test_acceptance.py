@@ -34,7 +34,7 @@ def test_keywords_of_strangers_in_noise_are_spotted(data: Path, tmp_path: Path) 
     assert total.outside <= 1, total
 
 
-@pytest.mark.parametrize("model", [zoo.DEFAULT, "gru-stream"])
+@pytest.mark.parametrize("model", [zoo.DEFAULT, "gru-stream", "gru-stream-large"])
 def test_the_bundled_recording_is_heard_completely(model: str) -> None:
     rows = [row.split(",") for row in EXAMPLE.with_suffix(".csv").read_text().splitlines()[1:]]
     words = [Utterance(word, float(start), float(end)) for word, start, end, _ in rows]

@@ -74,24 +74,6 @@ def test_a_split_is_all_that_is_gathered(material: Material) -> None:
     assert set(material.keywords) == set(KEYWORDS)
 
 
-def test_voices_are_slowed_down(material: Material) -> None:
-    plain, slow = (
-        composed(material, replace(CONFIG, room_share=0.0, overlap_share=0.0, speed=speed))
-        for speed in ((1.0, 1.0), (0.8, 0.8))
-    )
-    for entries in (1, 2):
-        spoken, slower = (
-            np.median([entry.end - entry.onset for entry in stream[entries] if getattr(entry, "other", "") != "noise"])
-            for stream in (plain, slow)
-        )
-        assert slower == pytest.approx(spoken / 0.8, abs=0.02)
-
-
-def test_a_speed_at_which_nothing_is_speech_is_refused() -> None:
-    with pytest.raises(KwsError, match="speed: expected"):
-        StreamConfig(speed=(0.1, 1.0))
-
-
 def test_a_folder_without_the_split_is_refused(folders: Path, tmp_path: Path) -> None:
     with pytest.raises(KwsError, match="expected a folder val/ in it, so that no stream mixes splits"):
         gather(folders / "speech_commands", tmp_path, None, None, "val")

@@ -28,7 +28,8 @@ EXPORT = $(BIN)/python -m export $(POINT)
 POINT := --threshold 0.9 --release 0.45
 lightcnn runs/lightcnn-%/model.onnx: POINT := --unknown-ratio 2 --threshold 0.8 --release 0.4
 # They hold a word for as long as a window would see it, whatever the gate does meanwhile, and learnt for how long that is.
-$(STREAMING) runs/gru-stream-%/model.onnx: POINT := --threshold 0.92 --release 0.46 --refractory-ms 1200 --smoothing-ms 400
+gru-stream runs/gru-stream-%/model.onnx: POINT := --threshold 0.9 --release 0.45 --refractory-ms 1200 --smoothing-ms 320
+gru-stream-large runs/gru-stream-large-%/model.onnx: POINT := --threshold 0.92 --release 0.46 --refractory-ms 1200 --smoothing-ms 400
 
 .PHONY: zoo $(ZOO)
 .SECONDARY:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, resample_poly
 
 from kws_stream.errors import KwsError
 from kws_stream.truth import Sound, Utterance
@@ -58,6 +58,12 @@ class StreamConfig:
     room_share: float = 0.3
     """of what is spoken is spoken in one of the rooms"""
 
+    speed: float = 0.0
+    """by which a voice is faster and higher at most, or slower and deeper: a speaker more"""
+
+    all_sentences: bool = False
+    """sentences in which keywords are spoken are among them, too, and nobody knows when: for streams to learn from"""
+
     speakers: int | None = None
     """voices of keywords, drawn from all; None takes all of them"""
 
@@ -71,6 +77,8 @@ class StreamConfig:
         for name in ("speech_share", "word_share", "overlap_share", "room_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KwsError(f"{name}: expected a share from 0 to 1, got {getattr(self, name):g}")
+        if not 0 <= self.speed < 0.5:
+            raise KwsError(f"speed: expected a change of 0 to 0.5, got {self.speed:g}")
         if self.hours <= 0 or self.keywords < 0 or self.gap[0] < 0 or self.speech_share + self.word_share > 1:
             raise KwsError("expected hours above 0, no negative number of keywords or gap, and shares of at most 1")
         # A clip takes a second.
@@ -185,7 +193,7 @@ class Composer:
         signal = np.pad(voice.samples, (first, count - first - len(voice.samples)))
         other = np.pad(under.samples, (0, count - len(under.samples)))
         place = first + voice.start, first + voice.stop
-        sound = Sound("speech", path.name, under.start / SAMPLE_RATE, under.stop / SAMPLE_RATE)
+        sound = self._sound("speech", path, under)
         return Piece(snr + REST, voice.level_db, signal, other, [_spoken(word, clip, *place)], [sound], place)
 
     def _filler(self) -> Piece:
@@ -200,18 +208,31 @@ class Composer:
         else:
             clip = self._others.draw()
             other, path, voice = "word", clip.path, self._speak(clip)
-        source = path.name if other == "speech" else f"{path.parent.name}/{path.name}"
-        sound = Sound(other, source, voice.start / SAMPLE_RATE, voice.stop / SAMPLE_RATE)
+        sound = self._sound(other, path, voice)
         return Piece(snr, voice.level_db, voice.samples, sounds=[sound], spoken=(voice.start, voice.stop))
 
+    def _sound(self, other: str, path: Path, voice: Voice) -> Sound:
+        source = path.name if other == "speech" else f"{path.parent.name}/{path.name}"
+        keywords = tuple(self.material.spoken.get(path, ())) or None
+        return Sound(other, source, voice.start / SAMPLE_RATE, voice.stop / SAMPLE_RATE, keywords)
+
     def _speak(self, clip: Clip) -> Voice:
-        samples = read_mono(clip.path).astype(np.float32) / np.float32(32768)
+        samples = self._spoken_by(clip.path)
         start, stop = spoken_part(samples)
         return self._placed(faded(samples), start, stop, self._uniform(self.config.level_db))
 
     def _read(self, path: Path, level_db: float) -> Voice:
-        samples = read_mono(path).astype(np.float32) / np.float32(32768)
+        samples = self._spoken_by(path)
         return self._placed(faded(samples), 0, len(samples), level_db)
+
+    def _spoken_by(self, path: Path) -> Floats:
+        """The recording, or what it is when somebody of another size speaks it."""
+        samples = read_mono(path).astype(np.float32) / np.float32(32768)
+        if not self.config.speed:
+            return samples
+        percent = round(100 * self._rng.uniform(1 - self.config.speed, 1 + self.config.speed))
+        slower: Floats = resample_poly(samples, 100, percent)
+        return slower
 
     def _placed(self, samples: Floats, start: int, stop: int, level_db: float) -> Voice:
         """In a room, perhaps, and at its level between `start` and `stop`."""

@@ -157,7 +157,11 @@ class StreamEvaluation:
         """Every error by itself."""
         judged = self.judged
         return {
-            "false_alarms": [{**_event(event), "cause": self.truth.cause(event.time)} for event in judged.false_alarms],
+            "false_alarms": [
+                {**_event(event), "cause": cause.other, "source": cause.source}
+                for event in judged.false_alarms
+                for cause in [self.truth.cause(event.time)]
+            ],
             "confusions": [{**_event(event), "spoken": spoken.keyword} for event, spoken in judged.confusions],
             "duplicates": [_event(event) for event, _ in judged.duplicates],
             "misses": [

@@ -53,10 +53,12 @@ class Truth:
     facts: dict[str, Any] = field(default_factory=dict)
     """how the stream was made"""
 
-    def cause(self, time: float) -> str:
-        """What sounded at `time` or just before: of the sounds there, the one that is least like noise."""
-        there = {sound.other for sound in self.sounds if sound.onset <= time <= sound.end + 1}
-        return next((other for other in ("word", "speech", "noise") if other in there), "nothing known")
+    def cause(self, time: float) -> Sound:
+        """What sounded at `time` or just before: of the sounds there, the one that is least like noise, and the last
+        of its kind."""
+        there = {sound.other: sound for sound in self.sounds if sound.onset <= time <= sound.end + 1}
+        known = (there[other] for other in ("word", "speech", "noise") if other in there)
+        return next(known, Sound("nothing known", "", time, time))
 
 
 def to_line(entry: Utterance | Sound | dict[str, Any]) -> str:

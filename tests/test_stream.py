@@ -247,4 +247,6 @@ def test_a_line_that_is_no_truth_is_named(line: str, tmp_path: Path) -> None:
 
 def test_what_sounded_at_a_false_alarm() -> None:
     truth = Truth((), (Sound("noise", "rain", 0, 60), Sound("speech", "a", 5, 8), Sound("word", "b", 20, 20.5)))
-    assert [truth.cause(at) for at in (3, 8.5, 9.5, 21, 90)] == ["noise", "speech", "noise", "word", "nothing known"]
+    causes = [truth.cause(at) for at in (3, 8.5, 9.5, 21, 90)]
+    assert [cause.other for cause in causes] == ["noise", "speech", "noise", "word", "nothing known"]
+    assert [cause.source for cause in causes] == ["rain", "a", "rain", "b", ""]

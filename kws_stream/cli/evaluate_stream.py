@@ -106,7 +106,7 @@ def as_text(result: StreamEvaluation) -> str:
         ]
     for title, shares in groups(result).items():
         lines += ["", *share_lines(title, shares)]
-    causes = Counter(result.truth.cause(event.time) for event in result.judged.false_alarms)
+    causes = Counter(result.truth.cause(event.time).other for event in result.judged.false_alarms)
     lines += ["", "false alarms during: " + (", ".join(f"{n} {cause}" for cause, n in causes.most_common()) or "none")]
     return "\n".join(lines)
 

@@ -103,11 +103,12 @@ def alarm_table(result: StreamEvaluation) -> str:
     rows = (
         (
             heard(result, event.time - 2, 2.5),
-            (event.keyword, f"{event.score:.3f}", clock(event.time), result.truth.cause(event.time)),
+            (event.keyword, f"{event.score:.3f}", clock(event.time), cause.other, cause.source),
         )
         for event in alarms
+        for cause in [result.truth.cause(event.time)]
     )
-    return sounding(("keyword", "score", "at", "during"), rows)
+    return sounding(("keyword", "score", "at", "during", "of"), rows)
 
 
 def miss_table(result: StreamEvaluation) -> str:

@@ -26,7 +26,8 @@ from models.dataset import Clip, Split
 from models.material import Material, gather
 from models.recordings import SAMPLE_RATE, Samples, read_mono
 from models.spoken import Floats, amplitude, faded, rms, spoken_part
-from models.stream import Composer, StreamConfig
+from models.stream import Composer
+from models.stream_config import StreamConfig
 
 LEVEL_DB = -26.0
 """RMS of the spoken part of each word of `compose`, against full scale"""

@@ -138,7 +138,8 @@ def load_recordings(paths: Iterable[Path]) -> Recordings:
 def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> list[Path]:
     """Recordings of `folder` in which none of `keywords` is spoken; what `transcripts` does not know is left out."""
     spoken = spoken_keywords(transcripts)
-    return [path for path in list_audio(folder) if spoken.get(path.name, set(keywords)).isdisjoint(keywords)]
+    known = [path for path in list_audio(folder) if path.name in spoken]
+    return [path for path in known if spoken[path.name].isdisjoint(keywords)]
 
 
 def spoken_keywords(transcripts: Path) -> dict[str, set[str]]:

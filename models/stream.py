@@ -17,6 +17,7 @@ from models.labels import KEYWORDS
 from models.material import Deck, Ground, Material
 from models.recordings import SAMPLE_RATE, Samples, read_mono
 from models.spoken import Floats, amplitude, faded, rms, spoken_part
+from models.stream_config import StreamConfig
 
 Entry = TypeVar("Entry", Utterance, Sound)
 TAIL = SAMPLE_RATE * 2 // 5
@@ -27,63 +28,6 @@ FAINTEST = 0.1
 """of its own level: how far noise that pauses is taken for quieter; a word in a pause would else be whispered"""
 REST = 10.0
 """dB by which noise stays under a voice that talks under a keyword"""
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """What is drawn, and how often. Ranges are uniform."""
-
-    hours: float = 1.0
-    keywords: int = 500
-    """utterances of keywords, each keyword as often as any other"""
-
-    snr_db: tuple[float, float] = (5.0, 20.0)
-    """level of what is spoken over what else sounds there"""
-
-    level_db: tuple[float, float] = (-38.0, -20.0)
-    """RMS of what is spoken, against full scale"""
-
-    gap: tuple[float, float] = (0.5, 3.0)
-    """seconds of noise in front of whatever is spoken"""
-
-    speech_share: float = 0.6
-    """of what stands between the keywords is sentences"""
-
-    word_share: float = 0.15
-    """and so much single words that are no keywords; the rest is noise alone"""
-
-    overlap_share: float = 0.2
-    """of the keywords are spoken while another voice reads a sentence, instead of over noise"""
-
-    room_share: float = 0.3
-    """of what is spoken is spoken in one of the rooms"""
-
-    speed: float = 0.0
-    """by which a voice is faster and higher at most, or slower and deeper: a speaker more"""
-
-    all_sentences: bool = False
-    """sentences in which keywords are spoken are among them, too, and nobody knows when: for streams to learn from"""
-
-    speakers: int | None = None
-    """voices of keywords, drawn from all; None takes all of them"""
-
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("snr_db", "level_db", "gap"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise KwsError(f"{name}: expected two numbers in order, got {low:g} {high:g}")
-        for name in ("speech_share", "word_share", "overlap_share", "room_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise KwsError(f"{name}: expected a share from 0 to 1, got {getattr(self, name):g}")
-        if not 0 <= self.speed < 0.5:
-            raise KwsError(f"speed: expected a change of 0 to 0.5, got {self.speed:g}")
-        if self.hours <= 0 or self.keywords < 0 or self.gap[0] < 0 or self.speech_share + self.word_share > 1:
-            raise KwsError("expected hours above 0, no negative number of keywords or gap, and shares of at most 1")
-        # A clip takes a second.
-        if (needed := self.keywords * (1 + sum(self.gap) / 2) / 3600) > self.hours:
-            raise KwsError(f"{self.keywords} keywords take {needed:.2f} hours with these gaps, not {self.hours:g}")
 
 
 class Voice(NamedTuple):
@@ -231,8 +175,8 @@ class Composer:
         if not self.config.speed:
             return samples
         percent = round(100 * self._rng.uniform(1 - self.config.speed, 1 + self.config.speed))
-        slower: Floats = resample_poly(samples, 100, percent)
-        return slower
+        played: Floats = resample_poly(samples, 100, percent)
+        return played
 
     def _placed(self, samples: Floats, start: int, stop: int, level_db: float) -> Voice:
         """In a room, perhaps, and at its level between `start` and `stop`."""

@@ -20,7 +20,8 @@ from models.labels import KEYWORDS
 from models.material import CROSSFADE, Deck, Ground, Material, gather
 from models.recordings import SAMPLE_RATE, read_mono
 from models.spoken import rms
-from models.stream import Composer, StreamConfig
+from models.stream import Composer
+from models.stream_config import StreamConfig
 from tests.corpus import write_corpus
 
 CONFIG = StreamConfig(hours=0.05, keywords=30, gap=(0.5, 1.5))
@@ -162,6 +163,7 @@ def test_a_stream_without_keywords(material: Material) -> None:
         ({"snr_db": (20.0, 5.0)}, "snr_db: expected two numbers in order, got 20 5"),
         ({"room_share": 2.0}, "room_share: expected a share from 0 to 1, got 2"),
         ({"speech_share": 0.9, "word_share": 0.2}, "shares of at most 1"),
+        ({"speed": 0.5}, "speed: expected a change of 0 to 0.5, got 0.5"),
     ],
 )
 def test_what_cannot_be_is_refused(values: dict[str, object], message: str) -> None:
@@ -215,8 +217,12 @@ def test_the_command_writes_audio_and_truth(
 
 def test_bad_input_is_one_line(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data", str(folders / "speech_commands"), "--noise", str(folders / "noise"), "--hours", "0.01"]
-    for output, message in (("a.mp3", "ends in .flac or .wav"), ("a.flac", "500 keywords take")):
-        assert main(["-o", str(tmp_path / output), *options, *(["--keywords", "1"] if "mp3" in output else [])]) == 1
+    for more, message in (
+        (["-o", "a.mp3", "--keywords", "1"], "ends in .flac or .wav"),
+        (["-o", "a.flac"], "500 keywords take"),
+        (["-o", "a.flac", "--keywords", "1", "--all-sentences"], "--all-sentences: nobody knows when"),
+    ):
+        assert main([more[0], str(tmp_path / more[1]), *options, *more[2:]]) == 1
         assert message in capsys.readouterr().err
 
 

@@ -69,38 +69,29 @@ runs/lightcnn-%/done: $(TEACHERS:%=%/done)
 
 # What streams teach that no second does (docs/adr/0011-streaming-networks.md): six of them full of keywords, one of those
 # with hardly any noise, down to zeros between the words, and two of synthetic voices; and ten in which keywords stand among
-# sentences. The large network learns from sixteen more: ten of faster and slower voices, and of sentences in which keywords
-# are spoken, too, half of them with hardly a pause; and six hours of single words, most of them no keywords, half of them
-# synthetic.
+# sentences.
 FULL := 10 11 12 13 14 15
 QUIET := 12
-SYNTHESISED := 13 15 43 44 45
-DENSE := 35 36 37 38 39
-WORDS := 40 41 42 43 44 45
-MORE := 30 31 32 33 34 $(DENSE) $(WORDS)
+SYNTHESISED := 13 15
 COMPOSE = $(BIN)/python -m models.compose -o $@ --noise $(KWS_DATA)/noise --speech $(KWS_DATA)/speech --rir $(KWS_DATA)/rir \
-    --overlap-share 0 --seed $*
+    --hours 2 --overlap-share 0 --seed $*
 STREAMS := $(patsubst %,runs/streams/train%.flac,$(FULL) 20 21 22 23 24 25 26 27 28 29)
-MORE_STREAMS := $(MORE:%=runs/streams/train%.flac)
 $(SYNTHESISED:%=runs/streams/train%.flac): $(SYNTHETIC)/README.md
 runs/streams/train%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
 	$(COMPOSE) --split train --data $(if $(filter $*,$(SYNTHESISED)),$(SYNTHETIC),$(KWS_DATA)/speech_commands) \
-	    --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25) $(if $(filter $*,$(MORE)),--speed 0.12) \
-	    $(if $(filter $*,$(WORDS)),--hours 1 --keywords 300 --gap 0.3 1.2 --speech-share 0 --word-share 0.95,--hours 2 \
-	    --keywords $(if $(filter $*,$(FULL)),2200,700) $(if $(filter $*,$(MORE)),--all-sentences) \
-	    $(if $(filter $*,$(DENSE)),--gap 0.5 1.5 --speech-share 0.8))
+	    --keywords $(if $(filter $*,$(FULL)),2200,700) --snr-db $(if $(filter $*,$(QUIET)),40 100,0 25)
 
 # Streaming networks of two sizes, taught by the large one that sees windows, on clips and along streams, and by what is true of
 # the streams; and the twin of the small one, which sees windows.
 STREAMED = $(LEARN) gru-$(1) --epochs 60 --learning-rate 4e-3 $(call PHONES,gru-$(1)) --teachers compact-large $(UNMASKED)
-ALONG = --streams $(1) --streams-after 36
+ALONG = --streams $(STREAMS) --streams-after 36
 runs/gru-stream-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream/encoder.pth $(STREAMS)
-	$(call STREAMED,stream) $(call ALONG,$(STREAMS))
+	$(call STREAMED,stream) $(ALONG)
 	touch $@
 
-runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS) $(MORE_STREAMS)
-	$(call STREAMED,stream-large) $(call ALONG,$(STREAMS) $(MORE_STREAMS))
+runs/gru-stream-large-%/done: $(SYNTHETIC)/README.md runs/phones-gru-stream-large/encoder.pth $(STREAMS)
+	$(call STREAMED,stream-large) $(ALONG)
 	touch $@
 
 runs/gru-window-%/done: $(SYNTHETIC)/README.md runs/phones-gru-window/encoder.pth
@@ -170,7 +161,7 @@ $(ZOO): $$(foreach seed,$$(SEEDS),runs/$$@-$$(seed)/model.onnx)
 JUDGED := runs/streams/val1.flac runs/streams/val2.flac
 $(JUDGED): runs/streams/val%.flac: | $(VENV)/.train
 	mkdir -p $(@D)
-	$(COMPOSE) --split val --data $(KWS_DATA)/speech_commands --hours 2 --keywords 1000
+	$(COMPOSE) --split val --data $(KWS_DATA)/speech_commands --keywords 1000
 
 compact $(STREAMING): $(JUDGED)
 define OPERATE

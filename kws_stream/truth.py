@@ -38,8 +38,6 @@ class Sound:
     source: str
     onset: float
     end: float
-    keywords: tuple[str, ...] | None = None
-    """that are spoken in it, nobody knows when"""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,6 @@ def _entry(values: dict[str, Any]) -> Utterance | Sound:
     if not 0 <= onset <= end:
         raise ValueError("no stretch of time")
     if "other" in values:
-        keywords = tuple(values["keywords"]) if "keywords" in values else None
-        return Sound(str(values["other"]), str(values.get("source", "")), onset, end, keywords)
+        return Sound(str(values["other"]), str(values.get("source", "")), onset, end)
     snr = values.get("snr_db")
     return Utterance(str(values["keyword"]), onset, end, None if snr is None else float(snr), values.get("speaker"))

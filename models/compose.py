@@ -90,12 +90,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             f"--{name}", type=float, help=f"{what} (default: {getattr(default, name.replace('-', '_'))})"
         )
     parser.add_argument("--speakers", type=int, metavar="N", help="voices of keywords (default: all)")
-    parser.add_argument(
-        "--speed", type=float, default=default.speed, help="by which voices are faster and higher, or slower and deeper"
-    )
-    parser.add_argument(
-        "--all-sentences", action="store_true", help="those in which keywords are spoken, too: for split train"
-    )
     parser.add_argument("--seed", type=int, default=default.seed)
     return parser.parse_args(arguments)
 
@@ -146,9 +140,7 @@ def write_stream(output: Path, material: Material, config: StreamConfig) -> dict
 def command(options: argparse.Namespace) -> None:
     """Write the stream, and say what is in it."""
     config = config_of(options)
-    if config.all_sentences and options.split != "train":
-        raise KwsError("--all-sentences: nobody knows when keywords are spoken in them, so it takes --split train")
-    material = gather(options.data, options.noise, options.speech, options.rir, options.split, config.all_sentences)
+    material = gather(options.data, options.noise, options.speech, options.rir, options.split)
     print(json.dumps(write_stream(options.output, material, config)))
 
 

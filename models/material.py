@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kws_stream.errors import AudioError
 from models.dataset import Clip, Split, list_audio, list_clips
 from models.labels import KEYWORDS, UNKNOWN
-from models.recordings import SAMPLE_RATE, load_impulse_responses, read_mono, spoken_keywords
+from models.recordings import SAMPLE_RATE, list_sentences, load_impulse_responses, read_mono
 from models.spoken import Floats, rms
 
 T = TypeVar("T")
@@ -33,20 +33,14 @@ class Material:
 
     noise: Sequence[Path]
     sentences: Sequence[Path]
-    """running speech"""
+    """running speech without keywords"""
 
     responses: NDArray[np.float32]
     """`(rooms, n)` impulse responses"""
 
-    spoken: Mapping[Path, Sequence[str]] = field(default_factory=dict)
-    """keywords in those of `sentences` that hold any"""
 
-
-def gather(
-    corpus: Path, noise: Path, speech: Path | None, rooms: Path | None, split: Split, all_sentences: bool = False
-) -> Material:
-    """The recordings of `split` in these folders; all but the corpus hold a folder of that name. `all_sentences`:
-    those in which keywords are spoken, too.
+def gather(corpus: Path, noise: Path, speech: Path | None, rooms: Path | None, split: Split) -> Material:
+    """The recordings of `split` in these folders; all but the corpus hold a folder of that name.
 
     Raises AudioError where one lacks it, or a keyword lacks clips.
     """
@@ -54,23 +48,14 @@ def gather(
     keywords = {word: [clip for clip in clips if clip.word == word] for word in KEYWORDS}
     if missing := [word for word, own in keywords.items() if not own]:
         raise AudioError(f"{corpus}: expected clips of every keyword for {split}; there are none of {missing}")
-    spoken = keywords_within(speech, split) if speech else {}
     return Material(
         split,
         keywords,
         [clip for clip in clips if clip.label == UNKNOWN],
         list_audio(_of(noise, split)),
-        [path for path, words in spoken.items() if all_sentences or not words],
+        list_sentences(_of(speech, split), speech / "transcripts.csv", KEYWORDS) if speech else [],
         load_impulse_responses(list_audio(_of(rooms, split))) if rooms else np.zeros((0, 1), np.float32),
-        spoken,
     )
-
-
-def keywords_within(speech: Path, split: Split) -> dict[Path, list[str]]:
-    """The keywords that are spoken in each sentence of `split`; sentences without a transcript are left out."""
-    known = spoken_keywords(speech / "transcripts.csv")
-    paths = [path for path in list_audio(_of(speech, split)) if path.name in known]
-    return {path: [word for word in KEYWORDS if word in known[path.name]] for path in paths}
 
 
 def _of(folder: Path, split: Split) -> Path:

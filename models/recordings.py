@@ -136,18 +136,15 @@ def load_recordings(paths: Iterable[Path]) -> Recordings:
 
 
 def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> list[Path]:
-    """Recordings of `folder` in which none of `keywords` is spoken; what `transcripts` does not know is left out."""
-    spoken = spoken_keywords(transcripts)
-    known = [path for path in list_audio(folder) if path.name in spoken]
-    return [path for path in known if spoken[path.name].isdisjoint(keywords)]
+    """Recordings of `folder` in which none of `keywords` is spoken.
 
-
-def spoken_keywords(transcripts: Path) -> dict[str, set[str]]:
-    """File name -> the keywords in that sentence, of a CSV with the columns `path` and `keywords_spoken`; without
-    those that have `?` there."""
+    `transcripts` is a CSV with the columns `path` and `keywords_spoken`; a sentence without a row, or with `?` there,
+    is left out.
+    """
     with transcripts.open(newline="") as file:
         spoken = {Path(row["path"]).name: set(row["keywords_spoken"].split()) for row in csv.DictReader(file)}
-    return {name: keywords for name, keywords in spoken.items() if "?" not in keywords}
+    forbidden = {"?", *keywords}
+    return [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
 
 
 def load_speech(sentences: Iterable[Path]) -> tuple[Recordings, Recordings]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy.signal import fftconvolve, resample_poly
+from scipy.signal import fftconvolve
 
 from kws_stream.errors import KwsError
 from kws_stream.truth import Sound, Utterance
@@ -137,7 +137,7 @@ class Composer:
         signal = np.pad(voice.samples, (first, count - first - len(voice.samples)))
         other = np.pad(under.samples, (0, count - len(under.samples)))
         place = first + voice.start, first + voice.stop
-        sound = self._sound("speech", path, under)
+        sound = Sound("speech", path.name, under.start / SAMPLE_RATE, under.stop / SAMPLE_RATE)
         return Piece(snr + REST, voice.level_db, signal, other, [_spoken(word, clip, *place)], [sound], place)
 
     def _filler(self) -> Piece:
@@ -152,31 +152,18 @@ class Composer:
         else:
             clip = self._others.draw()
             other, path, voice = "word", clip.path, self._speak(clip)
-        sound = self._sound(other, path, voice)
+        source = path.name if other == "speech" else f"{path.parent.name}/{path.name}"
+        sound = Sound(other, source, voice.start / SAMPLE_RATE, voice.stop / SAMPLE_RATE)
         return Piece(snr, voice.level_db, voice.samples, sounds=[sound], spoken=(voice.start, voice.stop))
 
-    def _sound(self, other: str, path: Path, voice: Voice) -> Sound:
-        source = path.name if other == "speech" else f"{path.parent.name}/{path.name}"
-        keywords = tuple(self.material.spoken.get(path, ())) or None
-        return Sound(other, source, voice.start / SAMPLE_RATE, voice.stop / SAMPLE_RATE, keywords)
-
     def _speak(self, clip: Clip) -> Voice:
-        samples = self._spoken_by(clip.path)
+        samples = read_mono(clip.path).astype(np.float32) / np.float32(32768)
         start, stop = spoken_part(samples)
         return self._placed(faded(samples), start, stop, self._uniform(self.config.level_db))
 
     def _read(self, path: Path, level_db: float) -> Voice:
-        samples = self._spoken_by(path)
-        return self._placed(faded(samples), 0, len(samples), level_db)
-
-    def _spoken_by(self, path: Path) -> Floats:
-        """The recording, or what it is when somebody of another size speaks it."""
         samples = read_mono(path).astype(np.float32) / np.float32(32768)
-        if not self.config.speed:
-            return samples
-        percent = round(100 * self._rng.uniform(1 - self.config.speed, 1 + self.config.speed))
-        played: Floats = resample_poly(samples, 100, percent)
-        return played
+        return self._placed(faded(samples), 0, len(samples), level_db)
 
     def _placed(self, samples: Floats, start: int, stop: int, level_db: float) -> Voice:
         """In a room, perhaps, and at its level between `start` and `stop`."""

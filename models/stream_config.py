@@ -36,12 +36,6 @@ class StreamConfig:
     room_share: float = 0.3
     """of what is spoken is spoken in one of the rooms"""
 
-    speed: float = 0.0
-    """by which a voice is faster and higher at most, or slower and deeper: a speaker more"""
-
-    all_sentences: bool = False
-    """sentences in which keywords are spoken are among them, too, and nobody knows when: for streams to learn from"""
-
     speakers: int | None = None
     """voices of keywords, drawn from all; None takes all of them"""
 
@@ -55,8 +49,6 @@ class StreamConfig:
         for name in ("speech_share", "word_share", "overlap_share", "room_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise KwsError(f"{name}: expected a share from 0 to 1, got {getattr(self, name):g}")
-        if not 0 <= self.speed < 0.5:
-            raise KwsError(f"speed: expected a change of 0 to 0.5, got {self.speed:g}")
         if self.hours <= 0 or self.keywords < 0 or self.gap[0] < 0 or self.speech_share + self.word_share > 1:
             raise KwsError("expected hours above 0, no negative number of keywords or gap, and shares of at most 1")
         # A clip takes a second.

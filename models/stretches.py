@@ -22,7 +22,7 @@ from kws_stream.config import FrontendConfig
 from kws_stream.errors import KwsError
 from kws_stream.frontend import StreamingLogMel
 from kws_stream.metadata import NO_KEYWORDS
-from kws_stream.truth import Sound, Truth, read_truth
+from kws_stream.truth import Truth, read_truth
 from models.labels import KEYWORDS, LABELS, SILENCE
 from models.recordings import shown
 
@@ -74,7 +74,6 @@ class Stretches:
         """
         self.stride, self.unheard, self.after = stride, context // stride, after
         self._streams: list[tuple[NDArray[np.float16], NDArray[np.int64]]] = []
-        self._possible: list[NDArray[np.bool_]] = []
         for path in shown(paths, f"listening to {len(paths)} streams"):
             truth = read_truth(path.with_suffix(".jsonl"), KEYWORDS)
             if truth.facts.get("split") != "train":
@@ -83,18 +82,15 @@ class Stretches:
             if len(frames) <= FRAMES:
                 raise KwsError(f"{path}: {len(frames)} frames; expected more than {FRAMES}")
             self._streams.append((frames, targets_of(truth, len(frames), config, context)))
-            self._possible.append(possible_of(truth, len(frames), config)[stride::stride])
         self._taught: list[NDArray[np.float16]] = []
         self._weights = np.array([len(frames) for frames, _ in self._streams], np.float64)
         self._weights /= self._weights.sum()
 
     def ask(self, teacher: Teacher) -> None:
-        """What `teacher` says along the streams shall be learnt, too, but for keywords that are not in a sentence."""
+        """What `teacher` says along the streams shall be learnt, too."""
         self._taught = [
-            teacher.follow(frames, self.stride) * possible
-            for (frames, _), possible in zip(
-                shown(self._streams, f"asking along {len(self._streams)} streams"), self._possible, strict=True
-            )
+            teacher.follow(frames, self.stride)
+            for frames, _ in shown(self._streams, f"asking along {len(self._streams)} streams")
         ]
 
     def draw(self, rng: np.random.Generator, rows: int = ROWS) -> Stretch:
@@ -123,45 +119,19 @@ def frames_of(path: Path, config: FrontendConfig) -> NDArray[np.float16]:
 def targets_of(truth: Truth, frames: int, config: FrontendConfig, context: int) -> NDArray[np.int64]:
     """`(frames + 1,)`: what to answer when so many frames were heard. It is silence where nothing was said in the
     `context` frames until then: NONE, which may be silence, stands for a pause within speech, too."""
+    heard = (np.arange(frames + 1) - 1) * config.hop + config.window  # samples
     targets = np.full(frames + 1, LABELS.index(SILENCE))
     for sound in truth.sounds:
         if sound.other != "noise":
-            onset, end = frames_at((sound.onset, sound.end), frames, config)
+            onset, end = np.searchsorted(heard, [sound.onset * config.sample_rate, sound.end * config.sample_rate])
             targets[onset : end + context] = NONE
-    for sound in sentences_with_keywords(truth):
-        onset, dropped = frames_at((sound.onset, sound.end + HELD_S), frames, config)
-        targets[onset:dropped] = ANY
     for word in truth.utterances:
         times = (word.onset, word.end, word.end + HEARD_S, word.end + HELD_S)
-        onset, end, told, dropped = frames_at(times, frames, config)
+        onset, end, told, dropped = np.searchsorted(heard, [time * config.sample_rate for time in times])
         targets[dropped : end + context] = NONE
         targets[onset:dropped] = ANY
         targets[end:told] = LABELS.index(word.keyword)
     return targets
-
-
-def possible_of(truth: Truth, frames: int, config: FrontendConfig) -> NDArray[np.bool_]:
-    """`(frames + 1, labels)`: whether a teacher may be right with it when so many frames were heard. Of a sentence
-    with keywords it is known which they are."""
-    possible = np.ones((frames + 1, len(LABELS)), np.bool_)
-    for sound in sentences_with_keywords(truth):
-        onset, dropped = frames_at((sound.onset, sound.end + HELD_S), frames, config)
-        possible[onset:dropped] = [label in (*NO_KEYWORDS, *(sound.keywords or ())) for label in LABELS]
-    for word in truth.utterances:
-        onset, dropped = frames_at((word.onset, word.end + HELD_S), frames, config)
-        possible[onset:dropped] = True
-    return possible
-
-
-def sentences_with_keywords(truth: Truth) -> list[Sound]:
-    """Those in which it is not known when they are spoken."""
-    return [sound for sound in truth.sounds if sound.keywords]
-
-
-def frames_at(times: Sequence[float], frames: int, config: FrontendConfig) -> NDArray[np.int64]:
-    """How many frames, of so many, were heard at `times` in seconds: the last of them ended then."""
-    heard = (np.arange(frames + 1) - 1) * config.hop + config.window  # samples
-    return np.searchsorted(heard, [time * config.sample_rate for time in times])
 
 
 def stretch_loss(answers: Tensor, stretch: Stretch) -> Tensor:

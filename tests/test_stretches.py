@@ -78,28 +78,6 @@ def test_streams_that_are_not_to_learn_from_are_refused(tmp_path: Path, keywords
         Stretches([path], CONFIG, 8, 96)
 
 
-def test_of_a_sentence_with_keywords_a_teacher_may_say_those_and_no_other(
-    tmp_path: Path, keywords: NDArray[np.int16]
-) -> None:
-    path = write_stream(tmp_path / "a.flac", keywords)
-    sentence = Sound("speech", "b", 3.5, 5.0, ("no", "up"))
-    path.with_suffix(".jsonl").write_text("\n".join(map(to_line, ({"split": "train"}, WORD, sentence))) + "\n")
-    stretches = Stretches([path], CONFIG, stride=8, context=96)
-    stretches.ask(Counting())
-    seen: dict[int, list[float]] = {}
-    for targets, taught in zip(*stretches.draw(np.random.default_rng(0), 50)[1:], strict=True):  # type: ignore[arg-type]
-        first = round(float(taught[0, SILENCE]))
-        for number, (target, said) in enumerate(zip(targets.tolist(), taught.tolist(), strict=True)):
-            seen[first + number] = said
-            if number >= 12 and heard(3.5) <= 8 * (first + number + 1) < heard(5.9):
-                assert target == ANY
-    for stride in (heard(3.6) // 8, heard(5.8) // 8):
-        allowed = {label for label, value in zip(LABELS, seen[stride], strict=True) if value}
-        assert allowed == {"no", "up", "unknown", "silence"}
-    for stride in (heard(2.5) // 8, heard(6.0) // 8):
-        assert all(seen[stride])
-
-
 def answers(likely: int, probability: float) -> torch.Tensor:
     """`(labels,)` logits of which one label has so much, the others equal parts of the rest."""
     rest = (1 - probability) / (len(LABELS) - 1)

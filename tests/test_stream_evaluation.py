@@ -15,6 +15,8 @@ import pytest
 import soundfile
 
 from kws_stream import FileSource, KeywordModel, KwsError, spot
+from kws_stream.cli.evaluate_stream import as_text, groups
+from kws_stream.cli.stream_page import tiles
 from kws_stream.sources import read_piece
 from kws_stream.stream_evaluation import evaluate_stream, read_shifts, recognise, snr_group
 from kws_stream.truth import Truth, Utterance, read_truth, to_line
@@ -63,9 +65,9 @@ def test_hits_misses_and_confusions(result: dict[str, Any]) -> None:
 
 
 def test_groups_hold_every_word(result: dict[str, Any]) -> None:
-    for groups in ("by_snr_db", "by_keyword", "by_speaker"):
-        assert sum(share["words"] for share in result[groups].values()) == 10
-        assert sum(share["hits"] for share in result[groups].values()) == 9
+    for grouping in ("by_snr_db", "by_keyword", "by_speaker"):
+        assert sum(share["words"] for share in result[grouping].values()) == 10
+        assert sum(share["hits"] for share in result[grouping].values()) == 9
     assert list(result["by_snr_db"]) == ["0 to 5", "5 to 10", "10 to 15", "15 to 20", "20 and more", "unknown"]
 
 
@@ -141,6 +143,12 @@ def test_a_stream_without_keywords_has_false_alarms_alone(model: KeywordModel) -
     result = evaluate_stream(model, EXAMPLE, Truth(()))
     assert len(result.judged.false_alarms) == len(list(spot(EXAMPLE, model)))
     assert (result.points, result.to_json()["clip_recall"]) == ({}, None)
+    assert groups(result) == {}
+    lines = as_text(result).splitlines()
+    assert lines[0].endswith("of them outside of 0 keywords")
+    assert lines[3].split()[:3] == ["default", "thresholds", "-"]
+    assert not any("of these points" in line or "as clips" in line for line in lines)
+    assert dict((name, value) for name, value, _ in tiles(result))["missed"] == "-"
 
 
 def test_what_the_gate_costs(model: KeywordModel, truth: Path) -> None:

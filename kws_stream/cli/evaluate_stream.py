@@ -94,16 +94,18 @@ def as_text(result: StreamEvaluation) -> str:
             point_line(f"at most {aim:g} FA/h", point) if point else f"at most {aim:g} FA/h: no threshold reaches it"
             for aim, point in result.points.items()
         ),
-        f"(thresholds of these points were chosen on {'this' if result.chosen is None else 'another'} stream)",
-        "",
-        *latency_lines(result),
-        gate_line(result),
     ]
     if words:
         clips, heard = result.recognised / words, 1 - result.point.miss_rate
         lines += [
-            f"as clips {clips:.1%} of the keywords are recognised, in the stream {heard:.1%}: gap {clips - heard:+.1%}"
+            f"(thresholds of these points were chosen on {'this' if result.chosen is None else 'another'} stream)",
+            "",
+            *latency_lines(result),
+            gate_line(result),
+            f"as clips {clips:.1%} of the keywords are recognised, in the stream {heard:.1%}: gap {clips - heard:+.1%}",
         ]
+    else:
+        lines += ["", gate_line(result)]
     for title, shares in groups(result).items():
         lines += ["", *share_lines(title, shares)]
     causes = Counter(result.truth.cause(event.time).other for event in result.judged.false_alarms)
@@ -115,8 +117,9 @@ def point_line(name: str, point: Point) -> str:
     """One operating point."""
     figures = point.to_json()
     (low, high), (below, above) = figures["frr_interval"], figures["fa_interval"]
+    missed = f"{point.miss_rate:6.1%}  {low:5.1%} to {high:5.1%}" if point.words else f"{'-':>6}{'':16}"
     return (
-        f"{name:22} {point.miss_rate:6.1%}  {low:5.1%} to {high:5.1%}  {point.false_alarm_rate:14.2f}  "
+        f"{name:22} {missed}  {point.false_alarm_rate:14.2f}  "
         f"{below:6.2f} to {above:7.2f}  {point.confusions:8}  {point.duplicates:5}"
     )
 
@@ -139,7 +142,10 @@ def gate_line(result: StreamEvaluation) -> str:
 
 
 def groups(result: StreamEvaluation, speakers: int = 10) -> dict[str, list[Share]]:
-    """The tables of a report; of the speakers only those who are missed most, by the lower end of the interval."""
+    """The tables of a report; of the speakers only those who are missed most, by the lower end of the interval. None
+    without keywords."""
+    if not result.truth.utterances:
+        return {}
     worst = sorted(result.grouped(lambda spoken: spoken.speaker), key=lambda share: -share.interval[0])
     return {
         "signal to noise, dB": result.grouped(snr_group),

@@ -30,7 +30,7 @@ def write_page(result: StreamEvaluation, figure: Figure, path: Path) -> None:
         "tiles": page.tiles(tiles(result)),
         "points": point_table(result),
         "chosen": f"The thresholds of the aims were chosen on {chosen}.",
-        "det": drawn(figure),
+        "det": drawn(figure) if result.truth.utterances else "",
         "latency": latency_table(result),
         "groups": "".join(share_table(result, title) for title in groups(result)),
         "alarms": alarm_table(result),
@@ -49,16 +49,21 @@ def tiles(result: StreamEvaluation) -> list[tuple[str, str, str]]:
     figures = point.to_json()
     low, high = figures["fa_interval"]
     delay = result.latency(lambda spoken: spoken.end)
-    clips = result.recognised / max(1, words)
-    gap = 100 * (clips - (1 - point.miss_rate)) if words else 0.0
+    if words:
+        clips = result.recognised / words
+        gap = f"{100 * (clips - (1 - point.miss_rate)):.1f}"
+        missed = page.percent(point.miss_rate), f"{page.interval(words - point.hits, words)}, {words} keywords"
+        recognised = page.percent(clips), f"of the same keywords are recognised; in the stream {gap} points fewer"
+    else:
+        missed = recognised = "-", "no keyword is spoken"
     return [
-        ("missed", page.percent(point.miss_rate), f"{page.interval(words - point.hits, words)}, {words} keywords"),
+        ("missed", *missed),
         ("false alarms", f"{point.false_alarm_rate:.1f} an hour", f"{low:.1f} to {high:.1f}"),
         ("confused", str(point.confusions), "events of another keyword"),
         ("reported twice", str(point.duplicates), "keywords"),
         ("latency", f"{1000 * delay['p50']:.0f} ms" if delay else "-", "median, from the end of the word"),
         ("gate", page.percent(result.trace.saved), f"inferences saved; {len(result.lost_to_gate)} words lost by it"),
-        ("as clips", page.percent(clips), f"of the same keywords are recognised; in the stream {gap:.1f} points fewer"),
+        ("as clips", *recognised),
     ]
 
 
@@ -69,7 +74,7 @@ def point_table(result: StreamEvaluation) -> str:
         low, high = point.to_json()["fa_interval"]
         misses = point.words - point.hits
         alarms = f"{point.false_alarm_rate:.2f}", f"{low:.2f} to {high:.2f}"
-        missed = page.percent(point.miss_rate), page.interval(misses, point.words)
+        missed = (page.percent(point.miss_rate), page.interval(misses, point.words)) if point.words else ("-", "-")
         return name, *missed, *alarms, point.confusions, point.duplicates
 
     rows = [row("default thresholds", result.point)]

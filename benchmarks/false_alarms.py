@@ -9,7 +9,6 @@ Phones are those of espeak-ng: what a speaker made of them, or a transcript that
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -24,12 +23,15 @@ from kws_stream.truth import Sound, Truth, read_truth
 from models.command import complete
 from models.markdown import table
 from models.phones import transcribe
+from models.recordings import read_transcripts
 from models.synthesisers import VOWEL
 
 BEFORE_S, BEHIND_S = 2.0, 0.5
 """around an alarm, within which it is looked for: the decoder waits, and nobody speaks evenly"""
 UNKNOWN_FOLDER = "_unknown_"
-CAUSES = ("the sounds of the keyword", "sounds like it", "another single word", "other speech", "nothing was said")
+SAME, LIKE = "the sounds of the keyword", "sounds like it"
+UNLIKE = {"word": "another single word", "speech": "other speech", "noise": "nothing was said"}
+"""where what sounded was nothing like the keyword"""
 ALIKE = 1 / 3
 """of the phones of a keyword may be changed where something sounds like it"""
 
@@ -99,7 +101,7 @@ def said_before(sound: Sound, time: float, transcripts: dict[str, str]) -> list[
     if sound.other == "word":
         path = Path(sound.source)
         return [path.name.partition("_")[0] if path.parent.name == UNKNOWN_FOLDER else path.parent.name]
-    words = transcripts.get(sound.source, "").split()
+    words = transcripts.get(sound.source, "").lower().split()
     pace = len(words) / max(sound.end - sound.onset, 1e-3)  # words a second
     first = int(max(0.0, time - BEFORE_S - sound.onset) * pace)
     last = int((time + BEHIND_S - sound.onset) * pace) + 1
@@ -114,20 +116,11 @@ def explain(alarms: Iterable[dict[str, Any]], truth: Truth, transcripts: dict[st
         words = said_before(sound, alarm["time"], transcripts)
         nearest = find(alarm["keyword"], words)
         if nearest.apart <= ALIKE:
-            cause, told = CAUSES[1 if nearest.apart else 0], nearest.words
+            cause, told = LIKE if nearest.apart else SAME, nearest.words
         else:
-            cause, told = CAUSES[{"word": 2, "speech": 3}.get(sound.other, 4)], " ".join(words)
+            cause, told = UNLIKE.get(sound.other, sound.other), " ".join(words)
         found.append(Alarm(alarm["keyword"], alarm["score"], alarm["time"], cause, told, sound.source))
     return found
-
-
-def read_transcripts(path: Path) -> dict[str, str]:
-    """File name -> what is said in it; KwsError for a table without the columns `path` and `transcript`."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {Path(row["path"]).name: row["transcript"].lower() for row in csv.DictReader(file)}
-    except (OSError, KeyError) as error:
-        raise KwsError(f"{path}: expected a CSV with the columns path and transcript ({error})") from error
 
 
 def command(options: argparse.Namespace) -> None:
@@ -136,9 +129,10 @@ def command(options: argparse.Namespace) -> None:
         alarms = json.loads(options.evaluation.read_text(encoding="utf-8"))["false_alarms"]
     except (OSError, ValueError, KeyError) as error:
         raise KwsError(f"{options.evaluation}: expected what kws-eval stream --json printed ({error})") from error
-    found = explain(alarms, read_truth(options.truth), read_transcripts(options.transcripts))
+    found = explain(alarms, read_truth(options.truth), read_transcripts(options.transcripts, "transcript"))
     counts = Counter(alarm.cause for alarm in found)
-    print(table(("cause", "false alarms"), [(cause, counts[cause]) for cause in CAUSES]))
+    causes = dict.fromkeys((SAME, LIKE, *UNLIKE.values(), *counts))
+    print(table(("cause", "false alarms"), [(cause, counts[cause]) for cause in causes]))
     print()
     rows = [(a.keyword, f"{a.score:.2f}", f"{a.time:.1f}", a.cause, a.words, a.source) for a in found]
     print(table(("keyword", "score", "at s", "cause", "said", "recording"), rows))

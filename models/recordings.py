@@ -141,10 +141,18 @@ def list_sentences(folder: Path, transcripts: Path, keywords: Iterable[str]) -> 
     `transcripts` is a CSV with the columns `path` and `keywords_spoken`; a sentence without a row, or with `?` there,
     is left out.
     """
-    with transcripts.open(newline="") as file:
-        spoken = {Path(row["path"]).name: set(row["keywords_spoken"].split()) for row in csv.DictReader(file)}
+    spoken = read_transcripts(transcripts, "keywords_spoken")
     forbidden = {"?", *keywords}
-    return [path for path in list_audio(folder) if not forbidden & spoken.get(path.name, {"?"})]
+    return [path for path in list_audio(folder) if not forbidden & set(spoken.get(path.name, "?").split())]
+
+
+def read_transcripts(table: Path, column: str) -> dict[str, str]:
+    """File name -> what stands in `column` of a CSV with the column `path`; AudioError for a table without them."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            return {Path(row["path"]).name: row[column] for row in csv.DictReader(file)}
+    except (OSError, KeyError) as error:
+        raise AudioError(f"{table}: expected a CSV with the columns path and {column} ({error})") from error
 
 
 def load_speech(sentences: Iterable[Path]) -> tuple[Recordings, Recordings]:

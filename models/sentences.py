@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from models.batches import to_tensor
 from models.dataset import list_audio
 from models.frontend import Frontend
 from models.phones import Inventory, transcribe
-from models.recordings import Recordings, Samples, read_mono, shown
+from models.recordings import Recordings, Samples, read_mono, read_transcripts, shown
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,7 @@ def list_transcribed(folder: Path, split: str) -> list[Sentence]:
     Raises AudioError when there is none.
     """
     table = folder / "transcripts.csv"
-    if not table.is_file():
-        raise AudioError(f"no {table}; expected a CSV with the columns path and transcript")
-    with table.open(newline="") as file:
-        said = {Path(row["path"]).name: row["transcript"] for row in csv.DictReader(file)}
+    said = read_transcripts(table, "transcript")
     paths = [path for path in list_audio(folder / split) if said.get(path.name, "").strip()]
     if not paths:
         raise AudioError(f"{folder / split}: no recording that {table.name} has a transcript of")

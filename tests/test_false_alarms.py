@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.false_alarms import CAUSES, explain, find, main, said_before
+from benchmarks.false_alarms import LIKE, SAME, UNLIKE, explain, find, main, said_before
 from kws_stream.truth import Sound, Truth, to_line
 
 pytestmark = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
@@ -65,15 +65,17 @@ def test_every_cause() -> None:
         {"keyword": "no", "score": 0.96, "time": 51.5},
         {"keyword": "stop", "score": 0.93, "time": 51.5},
         {"keyword": "stop", "score": 0.90, "time": 61.5},
+        {"keyword": "stop", "score": 0.89, "time": 200.0},
     ]
-    found = explain(alarms, truth, {"a.opus": SAID, "c.opus": "i know"})
+    found = explain(alarms, truth, {"a.opus": SAID, "c.opus": "I know"})
     assert [(alarm.score, alarm.cause, alarm.words, alarm.source) for alarm in found] == [
-        (0.96, CAUSES[0], "know", "c.opus"),
-        (0.95, CAUSES[2], "four", "four/x_nohash_0.flac"),
-        (0.93, CAUSES[3], "i know", "c.opus"),
-        (0.92, CAUSES[4], "", "rain.opus"),
-        (0.91, CAUSES[1], "now", "a.opus"),
-        (0.90, CAUSES[3], "", "unknown.opus"),
+        (0.96, SAME, "know", "c.opus"),
+        (0.95, UNLIKE["word"], "four", "four/x_nohash_0.flac"),
+        (0.93, UNLIKE["speech"], "i know", "c.opus"),
+        (0.92, UNLIKE["noise"], "", "rain.opus"),
+        (0.91, LIKE, "now", "a.opus"),
+        (0.90, UNLIKE["speech"], "", "unknown.opus"),
+        (0.89, "nothing known", "", ""),
     ]
 
 
@@ -90,6 +92,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     evaluation.write_text("{}")
     assert main(arguments) == 1
     assert "a.json: expected what kws-eval stream --json printed" in capsys.readouterr().err
-    transcripts.write_text("name\n")
+    transcripts.write_text("path,said\na.opus,yes\n")
     evaluation.write_text('{"false_alarms": []}')
-    assert main(arguments) == 0, "without an alarm, no transcript is needed"
+    assert main(arguments) == 1
+    assert "t.csv: expected a CSV with the columns path and transcript" in capsys.readouterr().err

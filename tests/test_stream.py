@@ -192,11 +192,8 @@ def test_the_command_writes_audio_and_truth(
 
 def test_bad_input_is_one_line(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--data", str(folders / "speech_commands"), "--noise", str(folders / "noise"), "--hours", "0.01"]
-    for more, message in (
-        (["-o", "a.mp3", "--keywords", "1"], "ends in .flac or .wav"),
-        (["-o", "a.flac"], "500 keywords take"),
-    ):
-        assert main([more[0], str(tmp_path / more[1]), *options, *more[2:]]) == 1
+    for output, message in (("a.mp3", "ends in .flac or .wav"), ("a.flac", "500 keywords take")):
+        assert main(["-o", str(tmp_path / output), *options, *(["--keywords", "1"] if "mp3" in output else [])]) == 1
         assert message in capsys.readouterr().err
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATE = Path(__file__).with_name("stream.html")
+NONE = "<p>none</p>"
+"""where a section has nothing to show"""
 
 
 def write_page(result: StreamEvaluation, figure: Figure, path: Path) -> None:
@@ -29,10 +31,10 @@ def write_page(result: StreamEvaluation, figure: Figure, path: Path) -> None:
         "subtitle": escape(f"{result.audio.name}: {result.trace.seconds / 3600:.2f} hours"),
         "tiles": page.tiles(tiles(result)),
         "points": point_table(result),
-        "chosen": f"The thresholds of the aims were chosen on {chosen}.",
+        "chosen": f"The thresholds of the aims were chosen on {chosen}." if result.points else "",
         "det": drawn(figure) if result.truth.utterances else "",
         "latency": latency_table(result),
-        "groups": "".join(share_table(result, title) for title in groups(result)),
+        "groups": "".join(share_table(result, title) for title in groups(result)) or NONE,
         "alarms": alarm_table(result),
         "misses": miss_table(result),
         "confusions": confusion_table(result),
@@ -89,6 +91,8 @@ def latency_table(result: StreamEvaluation) -> str:
         "onset of the word": result.latency(lambda spoken: spoken.onset),
         "end of the word": result.latency(lambda spoken: spoken.end),
     }
+    if not any(measured.values()):
+        return NONE
     rows = [(name, *(f"{1000 * value:.0f}" for value in values.values())) for name, values in measured.items()]
     return page.table(("ms from the", *next(iter(measured.values()))), rows)
 
@@ -151,7 +155,7 @@ def sounding(head: tuple[str, ...], rows: Iterable[tuple[str, tuple[str, ...]]])
     """A table with a player in front of each row."""
     lines = [f"<tr><td>{player}</td>{page.cells(values)}</tr>" for player, values in rows]
     if not lines:
-        return "<p>none</p>"
+        return NONE
     body = "".join(lines)
     return f'<table class="clips"><thead>{page.row_of(("listen", *head), "th")}</thead><tbody>{body}</tbody></table>'
 
